@@ -1,0 +1,21 @@
+#!/usr/bin/env python
+"""Runs Runbookweb's commands; `manage.py help` lists them."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "runbookweb.settings")
+    from django.core.management import execute_from_command_line
+
+    from runbookweb.env import BadVariable
+
+    try:
+        execute_from_command_line(sys.argv)
+    except BadVariable as problem:
+        sys.exit(str(problem))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""What each yaml block means: requirements, files, claims and settings."""
+
+from dataclasses import replace
+
+import yaml
+
+from runbooks.document.block import Block, is_empty
+from runbooks.document.inputs import refused_path
+from runbooks.document.runbook import TYPES, Requirement, Settings
+from runbooks.document.values import BadPattern, compiled, is_refused_name, misfit, normal
+
+REQUIREMENT_KEYS = ("description", "type", "default", "choices", "pattern", "required", "secret")
+SETTINGS_KEYS = ("timeout", "concurrency", "confirm")
+
+
+def requirements(block: Block) -> tuple[Requirement, ...]:
+    """The variables that the script needs, without those that could not be set anyway."""
+    found = []
+    for name, (key, value) in block.entries(block.root, shape="one `NAME: description` a line").items():
+        if reason := is_refused_name(name):
+            block.report(key, f"{name[:128]!r} {reason}.")
+        else:
+            found.append(_requirement(block, name, value))
+    return tuple(found)
+
+
+def files(block: Block) -> dict[str, tuple[str, ...]]:
+    """The paths below Input and below Output, without those that could lead out of a folder."""
+    entries = block.entries(block.root, shape="`Input:` and `Output:`, each with a list of files")
+    _report_unknown(block, entries, ("Input", "Output"))
+    return {name: _paths(block, entries[name][1]) for name in ("Input", "Output") if name in entries}
+
+
+def claims(block: Block) -> dict[str, tuple[str, ...]]:
+    """Each claim with the values of which the actor needs one."""
+    found = {}
+    entries = block.entries(block.root, shape="one `claim: value, value` a line")
+    if block.root is not None and not entries:
+        block.report(block.root, "expected one `claim: value, value` a line.")
+    for name, (key, value) in entries.items():
+        found[name] = _claim_values(block, value)
+        if not name or not all(found[name]) or not found[name]:
+            block.report(key, f"{name or 'a claim'} needs a name and at least one value, and no empty ones.")
+    return found
+
+
+def settings(block: Block) -> Settings:
+    entries = block.entries(block.root, shape="one `name: value` a line")
+    _report_unknown(block, entries, SETTINGS_KEYS)
+    nodes = {name: value for name, (_, value) in entries.items()}
+    return Settings(
+        timeout=block.whole(nodes["timeout"]) if "timeout" in nodes else None,
+        concurrency=block.whole(nodes["concurrency"]) if "concurrency" in nodes else None,
+        confirm=block.flag(nodes["confirm"], default=True) if "confirm" in nodes else False,
+    )
+
+
+def _requirement(block: Block, name: str, node: yaml.Node) -> Requirement:
+    if isinstance(node, yaml.ScalarNode):
+        return Requirement(name, description=block.text(node))
+    entries = block.entries(node, shape=f"a description, or a mapping with {', '.join(REQUIREMENT_KEYS)}")
+    _report_unknown(block, entries, REQUIREMENT_KEYS)
+    nodes = {key: value for key, (_, value) in entries.items()}
+    texts = {key: block.text(nodes[key]) for key in ("description", "default", "pattern") if key in nodes}
+    requirement = Requirement(
+        name,
+        **texts,
+        type=_type(block, nodes),
+        choices=block.texts(nodes["choices"], shape="a list of choices") if "choices" in nodes else (),
+        required=block.flag(nodes["required"], default=True) if "required" in nodes else True,
+        # What cannot be read is kept secret: the other way would show it.
+        secret=block.flag(nodes["secret"], default=True) if "secret" in nodes else False,
+    )
+    return _checked(block, node, nodes, requirement)
+
+
+def _type(block: Block, nodes: dict[str, yaml.Node]) -> str:
+    if "type" not in nodes:
+        return "choice" if "choices" in nodes else "text"
+    name = block.text(nodes["type"]).lower()
+    if name in TYPES:
+        return name
+    block.report(nodes["type"], f"{name[:50]!r} is no type; choose one of: {', '.join(TYPES)}.")
+    return "text"
+
+
+def _checked(block: Block, node: yaml.Node, nodes: dict[str, yaml.Node], requirement: Requirement) -> Requirement:
+    """The requirement with its pattern known to compile and its default as a script expects it."""
+    if requirement.type == "choice" and not requirement.choices:
+        block.report(nodes.get("choices", node), f"{requirement.name} needs a list of choices.")
+    try:
+        compiled(requirement.pattern)
+    except BadPattern as bad:
+        block.report(nodes["pattern"], f"the pattern is no regular expression: {bad}.")
+        requirement = replace(requirement, pattern="")
+    if not requirement.default:
+        return requirement
+    requirement = replace(requirement, default=normal(requirement, requirement.default))
+    if message := misfit(requirement, requirement.default):
+        block.report(nodes["default"], f"the default does not fit: {message}")
+    if requirement.secret:
+        message = "this is the default of a secret, for everybody to read; leave it out."
+        block.report(nodes["default"], message, severity="warning")
+    return requirement
+
+
+def _paths(block: Block, node: yaml.Node) -> tuple[str, ...]:
+    paths = []
+    for item in block.items(node, shape="a list of files, each on a line that begins with `- `"):
+        path = block.text(item)
+        if reason := refused_path(path):
+            block.report(item, f"{path[:200]!r} {reason}.")
+        else:
+            paths.append(path)
+    return tuple(paths)
+
+
+def _claim_values(block: Block, node: yaml.Node) -> tuple[str, ...]:
+    if isinstance(node, yaml.ScalarNode) and not is_empty(node):
+        return tuple(value.strip() for value in node.value.split(","))
+    return block.texts(node, shape="`value, value` or a list of values")
+
+
+def _report_unknown(block: Block, entries: dict[str, tuple[yaml.Node, yaml.Node]], known: tuple[str, ...]) -> None:
+    for name, (key, _) in entries.items():
+        if name not in known:
+            block.report(key, f"{name[:50]!r} is not known here; known are: {', '.join(known)}.")

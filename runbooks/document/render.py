@@ -1,0 +1,93 @@
+"""Markdown to HTML that is safe to show: no HTML of the author's, no styles, headings that fit below the page's own."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+# Highlighting and nested markdown take longer than linear time on what an attacker writes.
+LONGEST_HIGHLIGHTED = 50_000
+LONGEST_RENDERED = 200_000
+LONGEST_SUMMARY_SOURCE = 4_000
+ALIGNMENT = re.compile(r"text-align:(left|center|right)")
+
+
+def render(markdown: str, *, ids: str = "doc") -> str:
+    """The markdown as HTML; heading ids begin with ids, so that no heading can pose as an element of the page."""
+    if len(markdown) > LONGEST_RENDERED:
+        return f"<pre>{escape(markdown)}</pre>"
+    tokens = _MARKDOWN.parse(markdown)
+    _lower_headings(tokens, ids)
+    for token in tokens:
+        _align_by_class(token)
+        for child in token.children or ():
+            _guard_link(child, ids)
+    return _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+
+
+def plain(markdown: str) -> str:
+    """The first paragraph without markup, in one line."""
+    tokens = _MARKDOWN.parse(markdown[:LONGEST_SUMMARY_SOURCE])
+    for token, following in pairwise(tokens):
+        if token.type == "paragraph_open" and token.level == 0:
+            return " ".join("".join(_texts(following.children or ())).split())
+    return ""
+
+
+def _texts(tokens: Sequence[Token]) -> list[str]:
+    breaks = ("softbreak", "hardbreak")
+    return [" " if token.type in breaks else token.content for token in tokens]
+
+
+def _highlighted(code: str, language: str, _attributes: str) -> str:
+    try:
+        if len(code) > LONGEST_HIGHLIGHTED:
+            raise ClassNotFound
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+        spans = highlight(code, lexer, HtmlFormatter(nowrap=True))
+    except ClassNotFound:
+        spans = escape(code)
+    return f'<pre class="highlight"><code class="language-{escape(language) or "text"}">{spans}</code></pre>\n'
+
+
+# With html on, which is the default of this preset, a runbook could run scripts in every viewer's browser.
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "highlight": _highlighted}).enable(["table", "strikethrough"])
+
+
+def _lower_headings(tokens: Sequence[Token], ids: str) -> None:
+    used: Counter[str] = Counter()
+    for index, token in enumerate(tokens):
+        if token.type == "heading_open":
+            slug = _slug("".join(_texts(tokens[index + 1].children or ())))
+            used[slug] += 1
+            token.attrSet("id", f"{ids}-{slug}" if used[slug] == 1 else f"{ids}-{slug}-{used[slug]}")
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^\w]+", "-", title[:60].casefold()).strip("-") or "section"
+
+
+def _align_by_class(token: Token) -> None:
+    """Columns are aligned by inline styles otherwise, which the Content-Security-Policy forbids."""
+    style = token.attrs.pop("style", "")
+    if match := ALIGNMENT.fullmatch(str(style)):
+        token.attrSet("class", f"align-{match[1]}")
+
+
+def _guard_link(token: Token, ids: str) -> None:
+    if token.type != "link_open":
+        return
+    token.attrSet("rel", "noopener noreferrer")
+    target = str(token.attrs.get("href", ""))
+    if target.startswith("#") and len(target) > 1:
+        token.attrSet("href", f"#{ids}-{target[1:]}")

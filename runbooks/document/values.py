@@ -1,0 +1,112 @@
+"""Which variables a script may get, and which values fit what a runbook asks for."""
+
+import re
+from collections.abc import Mapping
+
+from runbooks.document.runbook import Requirement, Runbook
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+# Each of these makes a shell, an interpreter or the loader run or load something before the script's first line.
+REFUSED_NAMES = (
+    *("PATH", "IFS", "ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "ZDOTDIR", "FPATH"),
+    *("GCONV_PATH", "GLIBC_TUNABLES", "PERLLIB", "RUBYOPT", "RUBYLIB", "NODE_OPTIONS", "NODE_PATH"),
+    *("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"),
+)
+REFUSED_BEGINNINGS = ("LD_", "DYLD_", "BASH_", "PYTHON", "PERL5", "GIT_")
+
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
+BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), "true"),
+    **dict.fromkeys(("false", "no", "off", "0"), "false"),
+}
+LONGEST_PATTERN = 500
+LARGEST_VALUE = 32 * 1024
+LARGEST_TOTAL = 256 * 1024
+
+
+class InvalidValues(Exception):
+    """Some values cannot be given to the script; errors says why, by name, and never repeats a value."""
+
+    def __init__(self, errors: dict[str, str]):
+        super().__init__("; ".join(f"{name}: {message}" for name, message in errors.items()))
+        self.errors = errors
+
+
+class BadPattern(Exception):
+    """A pattern is no regular expression; str() says why."""
+
+
+def checked_values(runbook: Runbook, given: Mapping[str, str], *, provided: Mapping[str, str] = {}) -> dict[str, str]:
+    """The values that the script gets: each as given, or else as the server provides it (left out), or its default."""
+    asked = {requirement.name: requirement for requirement in runbook.requirements}
+    errors = {name: "the runbook does not ask for this." for name in given if name not in asked}
+    values: dict[str, str] = {}
+    total = 0
+    for name, requirement in asked.items():
+        if not given.get(name) and name in provided:
+            continue
+        value = normal(requirement, given.get(name) or requirement.default)
+        total += len(value.encode("utf-8", "replace"))
+        if message := misfit(requirement, value):
+            errors[name] = message
+        elif total > LARGEST_TOTAL:
+            errors[name] = "with this value all values together are larger than 256 KiB."
+        values[name] = value
+    if errors:
+        raise InvalidValues(errors)
+    return values
+
+
+def normal(requirement: Requirement, value: str) -> str:
+    """The value as a script expects it: browsers send CRLF from a text area, and `on` for a ticked box."""
+    if requirement.type == "multiline":
+        return value.replace("\r\n", "\n")
+    if requirement.type == "boolean":
+        return BOOLEANS.get(value.lower(), value)
+    return value
+
+
+def misfit(requirement: Requirement, value: str) -> str | None:
+    """Why the value does not fit the requirement, as a sentence, or None."""
+    if not value:
+        return "a value is needed." if requirement.required else None
+    if "\0" in value:
+        return "a value cannot contain a NUL character."
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        return "the value is not valid Unicode."
+    if len(value.encode()) > LARGEST_VALUE:
+        return "the value is larger than 32 KiB."
+    return _misfit_of_type(requirement, value)
+
+
+def _misfit_of_type(requirement: Requirement, value: str) -> str | None:
+    if requirement.choices and value not in requirement.choices:
+        return f"choose one of: {', '.join(requirement.choices)}."
+    if requirement.type == "number" and not NUMBER.fullmatch(value):
+        return "this must be a number, such as 5 or 0.25."
+    if requirement.type == "boolean" and value not in ("true", "false"):
+        return "this must be true or false."
+    if requirement.pattern and not compiled(requirement.pattern).fullmatch(value):
+        return f"this does not fit the pattern {requirement.pattern}"
+    return None
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """The pattern as a regular expression that a whole value must fit; BadPattern says what is wrong with it."""
+    if len(pattern) > LONGEST_PATTERN:
+        raise BadPattern(f"it is longer than {LONGEST_PATTERN} characters")
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
+        raise BadPattern(str(error)) from None
+
+
+def is_refused_name(name: str) -> str | None:
+    """Why no variable may have this name, as a sentence about it, or None."""
+    if not NAME.fullmatch(name):
+        return "is no name for a variable: use letters, digits and _, a letter first, at most 128 characters"
+    if name.startswith("RUNBOOK_"):
+        return "is refused: names that begin with RUNBOOK_ are set by the server"
+    if name in REFUSED_NAMES or name.startswith(REFUSED_BEGINNINGS):
+        return "is refused: it could make an interpreter run something else before the script"
+    return None

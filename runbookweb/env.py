@@ -1,0 +1,157 @@
+"""The environment variables that configure Runbookweb, each read once and named with its source."""
+
+import contextlib
+import ipaddress
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class BadVariable(Exception):
+    """An environment variable has a value that Runbookweb cannot start with; str() says which and what to do."""
+
+
+def text(value: str) -> str:
+    return value
+
+
+def whole(value: str) -> int:
+    if not value.isascii() or not value.isdigit():
+        raise ValueError("is not a whole number")
+    return int(value)
+
+
+def positive(value: str) -> int:
+    number = whole(value)
+    if number == 0:
+        raise ValueError("must be at least 1")
+    return number
+
+
+def port(value: str) -> int:
+    number = positive(value)
+    if number > 65535:
+        raise ValueError("is not a port (1 to 65535)")
+    return number
+
+
+def flag(value: str) -> bool:
+    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if value.lower() not in known:
+        raise ValueError("is neither true nor false")
+    return known[value.lower()]
+
+
+def words(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def folder(value: str) -> Path:
+    return (BASE_DIR / Path(value).expanduser()).resolve()
+
+
+def level(value: str) -> str:
+    if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        raise ValueError("is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
+    return value.upper()
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable: how its text is read, and what it is when it is unset."""
+
+    name: str
+    read: Callable[[str], object]
+    default: str
+    help: str
+    secret: bool = False
+
+
+VARIABLES = (
+    Variable("BIND_ADDRESS", text, "127.0.0.1", "The address that the server listens on"),
+    Variable("API_PORT", port, "8083", "The port that the server listens on"),
+    Variable("ALLOWED_HOSTS", words, "", "Host names that requests may ask for, separated by commas"),
+    Variable("RUNBOOKS_DIR", folder, "samples", "The folder with the runbooks"),
+    Variable("DATA_DIR", folder, "var", "The folder for everything that the program writes"),
+    Variable("EXECUTION_DIR", folder, "", "Where runs have their working folders; by default below DATA_DIR"),
+    Variable("ENABLE_LOGIN", flag, "", "The development sign-in; by default on for a loopback address alone"),
+    Variable("SECRET_KEY", text, "", "Signs sessions and seals queued secrets; by default generated", secret=True),
+    Variable("SCRIPT_TIMEOUT_SECONDS", positive, "600", "How long a script may run"),
+    Variable("MAX_OUTPUT_SIZE_BYTES", positive, "10485760", "How much of a run's output is recorded"),
+    Variable("MAX_CONCURRENT_RUNS", positive, "20", "How many runs go on at once; the others wait"),
+    Variable("SCRIPT_ENV", words, "", "Names or globs of the server's variables that scripts get"),
+    Variable("HISTORY_ENTRIES", whole, "20", "How many runs a runbook's History section keeps"),
+    Variable("LOGGING_LEVEL", level, "INFO", "The least severe message that is logged"),
+    Variable("UI_HEADER", text, "Runbookweb", "The name at the top of each page"),
+    Variable("BUILT_AT", text, "", "When this build was made, shown on the configuration page"),
+)
+
+
+class Configuration:
+    """The values of VARIABLES as attributes, and where each came from.
+
+    Raises BadVariable for a value that cannot be read, or that is unsafe on the address to listen on.
+    """
+
+    def __init__(self, environ: Mapping[str, str]):
+        self.environ = environ
+        for variable in VARIABLES:
+            given = environ.get(variable.name, "")
+            try:
+                value = variable.read(given or variable.default) if given or variable.default else None
+            except ValueError as problem:
+                shown = "its value" if variable.secret else repr(given)
+                raise BadVariable(f"{variable.name}: {shown} {problem}.") from None
+            setattr(self, variable.name, value)
+        self.EXECUTION_DIR = self.EXECUTION_DIR or self.DATA_DIR / "work"
+        self.SCRIPT_ENV = self.SCRIPT_ENV or ()
+        if self.ENABLE_LOGIN is None:
+            self.ENABLE_LOGIN = self.is_loopback
+        if self.is_loopback:
+            self.ALLOWED_HOSTS = self.ALLOWED_HOSTS or ("localhost", "127.0.0.1", "[::1]")
+            self.SECRET_KEY = self.SECRET_KEY or generated_secret(self.DATA_DIR / "secret_key")
+        else:
+            self._refuse_what_is_unsafe_for_others()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.BIND_ADDRESS == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.BIND_ADDRESS).is_loopback
+        except ValueError:
+            raise BadVariable(f"BIND_ADDRESS: {self.BIND_ADDRESS!r} is not an IP address.") from None
+
+    def source(self, variable: Variable) -> str:
+        return "environment" if self.environ.get(variable.name) else "default"
+
+    def _refuse_what_is_unsafe_for_others(self) -> None:
+        where = f"because BIND_ADDRESS is {self.BIND_ADDRESS}, which other machines can reach"
+        if self.ENABLE_LOGIN:
+            raise BadVariable(f"ENABLE_LOGIN: the development sign-in lets anybody in; set it to false, {where}.")
+        if not self.SECRET_KEY or len(self.SECRET_KEY) < 32:
+            raise BadVariable(f"SECRET_KEY: set it to at least 32 random characters, {where}.")
+        if not self.ALLOWED_HOSTS:
+            raise BadVariable(f"ALLOWED_HOSTS: set it to the host names of this server, {where}.")
+
+
+def generated_secret(path: Path) -> str:
+    """The secret in this file, made at first use; only the file's owner may read it."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            draft = path.with_name(f"{path.name}.{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(48))
+            # A link never replaces: of two first starts at once, both go on with the same secret.
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+            draft.unlink()
+        return path.read_text()
+    except OSError as problem:
+        raise BadVariable(f"DATA_DIR: cannot write {path}: {problem.strerror}. Set it to a folder of yours.") from None

@@ -1,0 +1,101 @@
+import pytest
+
+from runbooks.document.values import InvalidValues, checked_values, is_refused_name
+
+from .examples import a_runbook, parsed
+
+
+def asking(environment: str):
+    runbook = parsed(a_runbook(environment=environment))
+    assert not runbook.errors
+    return runbook
+
+
+def errors_of(environment: str, given: dict[str, str]) -> dict[str, str]:
+    with pytest.raises(InvalidValues) as invalid:
+        checked_values(asking(environment), given)
+    return invalid.value.errors
+
+
+def test_given_values_come_before_defaults():
+    runbook = asking("A: {default: x}\nB: {default: y}\nC: {required: false}")
+    assert checked_values(runbook, {"A": "z", "B": ""}) == {"A": "z", "B": "y", "C": ""}
+
+
+def test_what_the_server_provides_is_not_missing_and_left_out():
+    assert checked_values(asking("A:\nB: {default: y}"), {"A": ""}, provided={"A": "x", "B": "z"}) == {}
+
+
+def test_a_given_value_comes_before_what_the_server_provides():
+    assert checked_values(asking("A:"), {"A": "mine"}, provided={"A": "x"}) == {"A": "mine"}
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    errors = errors_of("A:\nB: {type: number}", {"B": "many", "C": "c"})
+    assert errors["A"] == "a value is needed."
+    assert "number" in errors["B"]
+    assert "does not ask for" in errors["C"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "value"),
+    [
+        ("A: {choices: [b, c]}", "d"),
+        ("A: {pattern: '[a-z]+'}", "a1"),
+        ("A: {pattern: '[a-z]+'}", "a\n"),
+        ("A: {type: number}", "1e5"),
+        ("A: {type: number}", "٣"),
+        ("A: {type: boolean}", "maybe"),
+        ("A:", "a\0b"),
+        ("A:", "\ud800"),
+        ("A:", "é" * 16385),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused(environment, value):
+    assert list(errors_of(environment, {"A": value})) == ["A"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "value"),
+    [
+        ("A: {choices: [b, c]}", "c"),
+        ("A: {pattern: '[a-z]+'}", "abc"),
+        ("A: {type: number}", "-2.5"),
+        ("A:", "x" * 32768),
+    ],
+)
+def test_a_value_that_fits_is_passed_on_unchanged(environment, value):
+    assert checked_values(asking(environment), {"A": value}) == {"A": value}
+
+
+def test_all_values_together_have_a_limit():
+    environment = "\n".join(f"A{number}:" for number in range(9))
+    errors = errors_of(environment, {f"A{number}": "x" * 32768 for number in range(9)})
+    assert list(errors) == ["A8"]
+
+
+def test_a_message_never_repeats_a_secret():
+    errors = errors_of("A_KEY: {pattern: '[a-z]+'}", {"A_KEY": "HUNTER2"})
+    assert "HUNTER2" not in str(errors)
+
+
+def test_a_ticked_box_and_a_text_area_arrive_as_scripts_expect_them():
+    runbook = asking("A: {type: boolean}\nB: {type: multiline}")
+    assert checked_values(runbook, {"A": "on", "B": "x\r\ny"}) == {"A": "true", "B": "x\ny"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "1A", "A-B", "A=B", "A\n", "Ä", "A" * 129, "BASH_FUNC_ls%%"),
+        *("PATH", "IFS", "ENV", "PS4", "SHELLOPTS", "LD_PRELOAD", "BASH_ENV", "PYTHONPATH", "PERL5OPT"),
+        *("RUBYOPT", "NODE_OPTIONS", "GIT_SSH_COMMAND", "RUNBOOK_URL"),
+    ],
+)
+def test_a_dangerous_name_is_refused(name):
+    assert is_refused_name(name)
+
+
+@pytest.mark.parametrize("name", ["A", "_a1", "HOST", "PATH_TO_FILE", "A" * 128])
+def test_an_ordinary_name_is_not_refused(name):
+    assert is_refused_name(name) is None
