@@ -1,0 +1,79 @@
+"""Which actor a session belongs to; bearer tokens are read elsewhere."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from urllib.parse import urlencode
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.middleware.csrf import rotate_token
+from django.shortcuts import resolve_url
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django_htmx.http import HttpResponseClientRedirect
+
+from runbooks.access.actor import Actor
+
+KEY = "actor"
+View = Callable[..., HttpResponse]
+
+
+class ActorMiddleware:
+    """Sets request.actor: who is signed in, or None."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.actor = actor_of_session(request.session)
+        return self.get_response(request)
+
+
+def actor_of_session(session: SessionBase | Mapping) -> Actor | None:
+    """Who signed in with this session, or None."""
+    stored = session.get(KEY)
+    if not stored:
+        return None
+    return Actor(id=stored["id"], claims={claim: tuple(values) for claim, values in stored["claims"].items()})
+
+
+def sign_in(request: HttpRequest, subject: str, roles: tuple[str, ...] | list[str]) -> None:
+    """Make this session the subject's, under a new key: a key that was known before must not open it."""
+    request.session.cycle_key()
+    request.session[KEY] = {"id": subject, "claims": {"roles": list(roles)}}
+    rotate_token(request)
+    request.actor = actor_of_session(request.session)
+
+
+def sign_out(request: HttpRequest) -> None:
+    request.session.flush()
+    request.actor = None
+
+
+def signed_in(view: View) -> View:
+    """Send who is not signed in to the sign-in page, and from there back; keep the pages out of every cache."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        return view(request, *args, **kwargs) if request.actor else _to_sign_in(request)
+
+    return never_cache(guarded)
+
+
+def next_path(request: HttpRequest) -> str:
+    """Where to go after the sign-in: a path of ours, whatever the address asks for."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return wanted if is_ours else resolve_url("runbooks")
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    page = reverse("login")
+    if request.htmx:
+        # A redirect would be followed by the browser, and the sign-in page put into the middle of this one.
+        return HttpResponseClientRedirect(page)
+    # Only a page can be gone back to; a form that was sent cannot.
+    if request.method in ("GET", "HEAD"):
+        page += "?" + urlencode({"next": request.get_full_path()}, safe="/")
+    return HttpResponseRedirect(page)

@@ -1,0 +1,277 @@
+"""Starts the supervisor of a run that a runner has taken, and says whether it still lives.
+
+A run's folder holds its log, the script, the lock that the supervisor keeps, the FIFO that cancels, and the result.
+"""
+
+import contextlib
+import fcntl
+import logging
+import marshal
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from cryptography.fernet import InvalidToken
+from django.conf import settings
+
+from runbooks.document.parse import parse
+from runbooks.document.runbook import Runbook, looks_secret
+from runbooks.document.validate import BadInput, NoInterpreter, input_files, interpreter, is_refused_name
+from runbooks.execution import sealing
+from runbooks.models import Run, State
+from runbooks.output.entries import append_note
+
+logger = logging.getLogger(__name__)
+
+GRACE = 10  # seconds between SIGTERM and SIGKILL
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+# A virtual environment's python would look for its packages at each start.
+PYTHON = os.path.realpath(sys._base_executable or sys.executable)
+INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
+DEFAULTS = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/", "LANG": "C.UTF-8"}
+# Nobody sits at a terminal: no pager may wait for a key, and Python's output must not wait for a full buffer.
+FIXED = {
+    "TERM": "dumb",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "SYSTEMD_PAGER": "cat",
+    "GIT_TERMINAL_PROMPT": "0",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+class CannotLaunch(Exception):
+    """The script could not be started; str() says why, for people."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a script ended, as its supervisor wrote it down."""
+
+    state: State
+    return_code: int | None
+    ended_at: float
+    killed: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def provided_values() -> dict[str, str]:
+    """What SCRIPT_ENV lets scripts have of the server's own environment."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if any(fnmatchcase(name, glob) for glob in settings.SCRIPT_ENV) and not is_refused_name(name)
+    }
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of a new run, with an empty log; raises OSError."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        # Left from a database that is no more: another run's log must not become the beginning of this one's.
+        folder.rename(folder.with_name(f"{folder.name}.before-{time.time_ns()}"))
+        folder.mkdir(mode=0o700)
+    (folder / "log").touch(mode=0o600)
+
+
+def launch(run: Run) -> subprocess.Popen | None:
+    """Take a queued run and start its supervisor; None if it was not there to take, or could not be started.
+
+    1. Lock the run's folder: who looks from now on sees a run that lives.
+    2. Take the row; the loser of a race lets go.
+    3. Start the supervisor, which inherits the lock, so that there is no moment without it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = stack.enter_context(_locked(run.folder))
+        except OSError:
+            return None
+        if not run.take():
+            return None
+        try:
+            return _start_supervisor(run, lock)
+        except CannotLaunch as problem:
+            fail(run, str(problem))
+        except OSError as problem:
+            fail(run, f"{problem.filename or 'the supervisor'}: {problem.strerror}")
+        except Exception:
+            # Without an end it would be taken and fail again for ever.
+            logger.exception("Run %s could not be started", run.pk)
+            fail(run, "an error in Runbookweb itself; its log says more")
+        return None
+
+
+def fail(run: Run, reason: str) -> Result:
+    """End a run whose script never began, in the way in which a supervisor ends one."""
+    result = Result(State.FAILED, 127, time.time())
+    with contextlib.suppress(OSError):
+        append_note(run.log, f"could not start: {reason}")
+        write_result(run.folder, result)
+    return result
+
+
+def complaint(folder: Path) -> str:
+    """The last line of what a supervisor that failed said."""
+    with contextlib.suppress(OSError):
+        lines = (folder / "supervisor.err").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+    return ""
+
+
+def cancel(run: Run) -> None:
+    """Tell the supervisor to end the script; one that has gone needs no telling."""
+    who = "".join(character for character in run.cancelled_by if character.isprintable())
+    with contextlib.suppress(OSError):
+        control = os.open(run.folder / "control", os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            os.write(control, f"cancel {who}\n".encode())
+        finally:
+            os.close(control)
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether a supervisor, or a runner about to start one, holds the run's lock."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def has_started(folder: Path) -> bool:
+    """Whether the script may have begun."""
+    return (folder / "started").exists()
+
+
+def read_result(folder: Path) -> Result | None:
+    """How the script ended, once that is known."""
+    try:
+        lines = (folder / "result").read_text().splitlines()
+    except OSError:
+        return None
+    pairs = [line.partition(" ")[::2] for line in lines]
+    found = dict(pairs)
+    try:
+        return Result(
+            state=State(found["state"]),
+            return_code=int(found["return_code"]),
+            ended_at=float(found["ended_at"]),
+            killed=int(found["killed"]),
+            warnings=tuple(value for name, value in pairs if name == "warning"),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def write_result(folder: Path, result: Result) -> None:
+    draft = folder / "result.draft"
+    draft.write_text(
+        f"state {result.state}\nreturn_code {result.return_code}\nended_at {result.ended_at}\nkilled {result.killed}\n"
+    )
+    draft.rename(folder / "result")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path):
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
+    runbook = parse(run.source.encode(), name=PurePosixPath(run.runbook).stem)
+    secrets = _unsealed(run)
+    specification = marshal.dumps(
+        {
+            "argv": [*_interpreter(runbook), str(_script(run, runbook))],
+            "environment": _environment(run, {**run.values, **secrets}),
+            "folder": str(_work(run, runbook)),
+            "timeout": run.timeout,
+            "grace": GRACE,
+            "limit": settings.MAX_OUTPUT_SIZE_BYTES,
+            "secrets": sealing.patterns([*secrets.values(), *_provided_secrets()]),
+        }
+    )
+    (run.folder / "control").unlink(missing_ok=True)
+    with (run.folder / "supervisor.err").open("wb") as complaints:
+        supervisor = subprocess.Popen(
+            [PYTHON, "-I", "-S", str(SUPERVISOR), str(run.folder), str(lock)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            env={},
+            cwd="/",
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
+    with contextlib.suppress(BrokenPipeError), supervisor.stdin as pipe:
+        pipe.write(specification)
+    if run.sealed_values:
+        run.move(State.RUNNING, sealed_values=None)
+    return supervisor
+
+
+def _unsealed(run: Run) -> dict[str, str]:
+    try:
+        return sealing.unseal(run.sealed_values) if run.sealed_values else {}
+    except InvalidToken:
+        raise CannotLaunch("SECRET_KEY has changed since this run was queued, its secrets cannot be read") from None
+
+
+def _provided_secrets() -> list[str]:
+    return [value for name, value in provided_values().items() if looks_secret(name)]
+
+
+def _interpreter(runbook: Runbook) -> list[str]:
+    if runbook.script is None:
+        raise CannotLaunch("the runbook has no script")
+    try:
+        return interpreter(runbook.script)
+    except NoInterpreter as problem:
+        raise CannotLaunch(str(problem)) from None
+
+
+def _script(run: Run, runbook: Runbook) -> Path:
+    """The script as a file of this run's own: interpreters read it while it runs."""
+    script = run.folder / "script"
+    script.touch(mode=0o600)
+    script.write_text(runbook.script.text, encoding="utf-8", newline="")
+    return script
+
+
+def _work(run: Run, runbook: Runbook) -> Path:
+    """The working folder, with copies of the input files at their relative paths."""
+    run.work.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.rmtree(run.work, ignore_errors=True)
+    run.work.mkdir(mode=0o700)
+    root = settings.RUNBOOKS_DIR.resolve()
+    try:
+        for source, target in input_files(runbook, folder=(root / run.runbook).parent, root=root):
+            copy = run.work / target
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copy)
+    except BadInput as problem:
+        raise CannotLaunch(str(problem)) from None
+    return run.work
+
+
+def _environment(run: Run, values: dict[str, str]) -> dict[str, str]:
+    """The script's whole environment; what comes later in here wins."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**DEFAULTS, **inherited, **FIXED, **provided_values(), **values, "RUNBOOK_RUN_ID": str(run.pk)}

@@ -1,0 +1,151 @@
+"""The runner: takes queued runs, starts their supervisors, and settles them when they have ended.
+
+The table of runs is its queue and the run folders tell it what goes on, so that a runner that starts anew goes on where
+the last one stopped. Messages only say "look again".
+"""
+
+import asyncio
+import logging
+import subprocess
+import time
+from collections.abc import Awaitable
+
+from channels.consumer import AsyncConsumer
+from channels.layers import get_channel_layer
+from channels.routing import ChannelNameRouter
+from channels.worker import Worker
+from django.conf import settings
+
+from runbooks.execution import launch
+from runbooks.execution.control import RUNNER
+from runbooks.execution.settle import settle
+from runbooks.models import Run, State
+from runbooks.output.watch import ring, watch
+from runbooks.threads import in_thread
+
+SWEEP = 2.0  # seconds after which the runner looks at the table although nobody rang
+PULSE = 1.0  # seconds after which it looks whether a supervisor still lives
+logger = logging.getLogger(__name__)
+
+
+class RunnerConsumer(AsyncConsumer):
+    """Hears the bell; a worker handles one message at a time, so it does no more than pass it on."""
+
+    def __init__(self, *, runner: "Runner"):
+        self.runner = runner
+
+    async def look_again(self, message: dict) -> None:
+        self.runner.bell.set()
+
+
+class Runner:
+    """Looks at the table whenever the bell rings, and every few seconds."""
+
+    def __init__(self) -> None:
+        self.bell = asyncio.Event()
+        self.tasks: dict[int, asyncio.Task] = {}
+        self.supervisors: list[subprocess.Popen] = []
+
+    async def run(self) -> None:
+        """Take and settle runs until cancelled; scripts go on without a runner."""
+        try:
+            while True:
+                self.bell.clear()
+                await _logged(self.look(), "looking for runs")
+                try:
+                    async with asyncio.timeout(SWEEP):
+                        await self.bell.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            for task in self.tasks.values():
+                task.cancel()
+            await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+    async def look(self) -> None:
+        """One look at the table: adopt what runs, pass on requests to end, take what waits as long as there is room."""
+        for run in await in_thread(running):
+            self._look_after(run)
+            if run.cancelled_at:
+                launch.cancel(run)
+        room = settings.MAX_CONCURRENT_RUNS - len(self.tasks)
+        for run in await in_thread(queued, limit=room) if room > 0 else []:
+            supervisor = await in_thread(launch.launch, run)
+            if supervisor:
+                self.supervisors.append(supervisor)
+            if run.state == State.RUNNING:
+                self._look_after(run)
+        # Reaped here, not when a run is settled: a supervisor lives on for a moment after it has written the result.
+        self.supervisors = [supervisor for supervisor in self.supervisors if supervisor.poll() is None]
+
+    def _look_after(self, run: Run) -> None:
+        if run.pk not in self.tasks:
+            task = self.tasks[run.pk] = asyncio.create_task(_logged(self._until_settled(run), f"run {run.pk}"))
+            task.add_done_callback(lambda _: self._let_go(run.pk))
+
+    def _let_go(self, pk: int) -> None:
+        del self.tasks[pk]
+        self.bell.set()  # there is room for the next
+
+    async def _until_settled(self, run: Run) -> None:
+        ring(run.folder)  # readers that wait for the first line learn that the script has started
+        bell = watch(run.folder, wants_log=False)
+        try:
+            while not await in_thread(settle_if_ended, run):
+                while not await bell.wait(PULSE):
+                    continue
+        finally:
+            bell.close()
+
+
+async def run_forever() -> None:
+    """Run a runner, and the Channels worker that hears the bell for it, until cancelled."""
+    runner = Runner()
+    application = ChannelNameRouter({RUNNER: RunnerConsumer.as_asgi(runner=runner)})
+    worker = Worker(application, [RUNNER], get_channel_layer())
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(worker.handle())
+        tasks.create_task(runner.run())
+
+
+def running() -> list[Run]:
+    return list(Run.objects.filter(state=State.RUNNING))
+
+
+def queued(*, limit: int) -> list[Run]:
+    """The runs that wait, in the order in which they came."""
+    return list(Run.objects.filter(state=State.QUEUED).order_by("pk")[:limit])
+
+
+def settle_if_ended(run: Run) -> bool:
+    """Settle a run whose script has ended; True means that this runner need not look after it any more."""
+    # In this order: a supervisor writes the result before it lets go of the lock.
+    is_alive = launch.is_alive(run.folder)
+    result = launch.read_result(run.folder)
+    if is_alive and not result:
+        return False
+    if result or launch.has_started(run.folder):
+        settle(run, result)
+    else:
+        _begin_again(run)
+    return True
+
+
+def _begin_again(run: Run) -> None:
+    """Queue a run anew whose script never began: the runner or the supervisor died just before."""
+    complaint = launch.complaint(run.folder)
+    run.refresh_from_db(fields=["cancelled_at"])
+    if run.cancelled_at:
+        settle(run, launch.Result(State.CANCELLED, None, time.time()))
+    elif complaint:
+        settle(run, launch.fail(run, f"the supervisor failed: {complaint}"))
+    else:
+        run.move(State.RUNNING, state=State.QUEUED, started_at=None)
+
+
+async def _logged(work: Awaitable[None], what: str) -> None:
+    try:
+        await work
+    except Exception:
+        # One run that cannot be handled must not stop all the others; the next look tries again.
+        logger.exception("Trouble while %s", what)

@@ -1,0 +1,89 @@
+"""Records how a run ended: in its row, in the runbook's History, and in what is kept of its working folder."""
+
+import contextlib
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from django.conf import settings
+from django.utils import timezone
+
+from runbooks.document import history
+from runbooks.document.parse import parse
+from runbooks.execution.launch import Result
+from runbooks.models import Run, State
+from runbooks.output.entries import excerpt
+from runbooks.output.watch import ring
+
+
+def settle(run: Run, result: Result | None) -> None:
+    """Record the end of a run; without a result it is lost: nobody can know.
+
+    History comes first, and knows an entry that it has: should this process die in between, the next runner does all
+    of it again and nothing is there twice.
+    """
+    state = result.state if result else State.LOST
+    ended_at = datetime.fromtimestamp(result.ended_at, UTC) if result else timezone.now()
+    return_code = result.return_code if result else None
+    warnings = [*run.warnings, *(result.warnings if result else ())]
+    warnings += _keep_outputs(run) + _append_to_history(run, state, return_code, ended_at)
+    won = run.move(
+        State.RUNNING,
+        state=state,
+        return_code=return_code,
+        ended_at=max(ended_at, run.started_at or ended_at),
+        killed=result.killed if result else 0,
+        warnings=warnings,
+        sealed_values=None,
+    )
+    if won:
+        ring(run.folder)
+        shutil.rmtree(run.work, ignore_errors=True)
+
+
+def _append_to_history(run: Run, state: State, return_code: int | None, ended_at: datetime) -> list[str]:
+    file = _file(run)
+    if not settings.HISTORY_ENTRIES or file is None:
+        return []
+    entry = history.Entry(
+        run=run.pk,
+        ended_at=ended_at,
+        state=state.label,
+        return_code=return_code,
+        actor=run.actor,
+        stdout=excerpt(run.log, "stdout"),
+        stderr=excerpt(run.log, "stderr"),
+    )
+    try:
+        history.append(file, entry, keep=settings.HISTORY_ENTRIES)
+    except history.CannotWrite as problem:
+        return [f"History was not written: {problem}"]
+    return []
+
+
+def _file(run: Run) -> Path | None:
+    """The runbook's file, if it is still there and below RUNBOOKS_DIR."""
+    root = settings.RUNBOOKS_DIR.resolve()
+    file = (root / run.runbook).resolve()
+    return file if file.is_relative_to(root) and file.is_file() else None
+
+
+def _keep_outputs(run: Run) -> list[str]:
+    """Move what the runbook wants kept out of the working folder, which goes."""
+    warnings = []
+    for output in parse(run.source.encode(), name=PurePosixPath(run.runbook).stem).outputs:
+        source, target = run.work / output, run.folder / "outputs" / output
+        if target.exists() or not run.work.exists():
+            continue
+        # A link could be one to any file of the server's, which would then be offered as the run's.
+        if not source.resolve().is_relative_to(run.work.resolve()) or not source.exists():
+            warnings.append(f"Output {output} was not there at the end.")
+            continue
+        try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.move(source.resolve(), target)
+        except (OSError, shutil.Error) as problem:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(target)
+            warnings.append(f"Output {output} could not be kept: {problem}")
+    return warnings

@@ -1,0 +1,139 @@
+"""The runbooks below RUNBOOKS_DIR, never a file outside it, and the runs of theirs that an actor may see."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import Max, QuerySet
+from django.http import Http404
+
+from runbooks.access import rules
+from runbooks.access.actor import Actor
+from runbooks.document.parse import parse
+from runbooks.document.runbook import Problem, Runbook
+from runbooks.document.validate import validate
+from runbooks.models import Run
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_PATH = Run._meta.get_field("runbook").max_length
+
+Fingerprint = tuple[int, int, int]
+_parsed: dict[Path, tuple[Fingerprint, bytes, Runbook]] = {}
+
+
+@dataclass(frozen=True)
+class LibraryRunbook:
+    """A runbook's file, and what it says."""
+
+    path: str
+    file: Path
+    source: bytes
+    runbook: Runbook
+
+    @property
+    def folder(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """What the file and this machine lack; asked anew for each request, for a program may have been installed."""
+        return validate(self.runbook, folder=self.file.parent, root=settings.RUNBOOKS_DIR.resolve())
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def runbooks() -> list[LibraryRunbook]:
+    """All runbooks, sorted by path."""
+    global _parsed
+    found, kept = [], {}
+    for path, file, status in _files(settings.RUNBOOKS_DIR.resolve()):
+        kept[file] = parsed = _read(file, status, name=path.rpartition("/")[2].removesuffix(".md"))
+        found.append(LibraryRunbook(path=path, file=file, source=parsed[1], runbook=parsed[2]))
+    # Replaced as a whole: another thread keeps what it has, and what is gone from the folder goes from memory.
+    _parsed = kept
+    return sorted(found, key=lambda runbook: runbook.path)
+
+
+def runbook_for(actor: Actor, path: str) -> LibraryRunbook:
+    """The runbook at this path, which any actor may read; Http404 if the scan of the folder does not find it."""
+    for runbook in runbooks():
+        if runbook.path == path:
+            return runbook
+    raise Http404(f"There is no runbook {path}.")
+
+
+def visible_runs(actor: Actor) -> QuerySet[Run]:
+    """The runs that this actor may see, newest first."""
+    known = {runbook.path: runbook.runbook for runbook in runbooks()}
+    return Run.objects.filter(rules.seen_runs(actor, known))
+
+
+def run_for(actor: Actor, pk: int) -> Run:
+    """The run, if this actor may see it; otherwise Http404, as if it did not exist."""
+    run = visible_runs(actor).filter(pk=pk).first()
+    if run is None:
+        raise Http404(f"There is no run #{pk}, or you may not see it.")
+    return run
+
+
+def last_runs(actor: Actor) -> dict[str, Run]:
+    """The newest run that this actor may see of each runbook, by path."""
+    newest = Run.objects.order_by().values("runbook").annotate(newest=Max("pk")).values("newest")
+    return {run.runbook: run for run in without_bulk(visible_runs(actor).filter(pk__in=newest))}
+
+
+def without_bulk(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """The same runs for a list, which needs neither their sources nor their values."""
+    return runs.defer("source", "values", "sealed_values", "claims", "warnings")
+
+
+def _files(root: Path) -> Iterator[tuple[str, Path, os.stat_result]]:
+    # Linked folders are not entered: a link to a parent would never end.
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            entry = Path(folder) / name
+            path = entry.relative_to(root).as_posix()
+            if name.endswith(".md") and not name.startswith(".") and _is_speakable(path):
+                yield from _file(root, path, entry)
+
+
+def _file(root: Path, path: str, entry: Path) -> Iterator[tuple[str, Path, os.stat_result]]:
+    try:
+        file = entry.resolve() if entry.is_symlink() else entry
+        status = file.stat()
+    except (OSError, RuntimeError):
+        return
+    # Opening a pipe would wait for ever for somebody to write into it.
+    if file.is_relative_to(root) and stat.S_ISREG(status.st_mode):
+        yield path, file, status
+
+
+def _is_speakable(path: str) -> bool:
+    """Whether the path can stand in an address, a page and the database."""
+    return path.isprintable() and len(path) <= MAX_PATH
+
+
+def _read(file: Path, status: os.stat_result, *, name: str) -> tuple[Fingerprint, bytes, Runbook]:
+    fingerprint = (status.st_mtime_ns, status.st_size, status.st_ino)
+    known = _parsed.get(file)
+    if known and known[0] == fingerprint and known[2].name == name:
+        return known
+    if status.st_size > MAX_BYTES:
+        return fingerprint, b"", _unreadable(name, f"is larger than {MAX_BYTES // 1024 // 1024} MiB")
+    try:
+        source = file.read_bytes()
+    except OSError as problem:
+        # Not remembered under its fingerprint: a changed permission changes neither time nor size.
+        return (0, 0, 0), b"", _unreadable(name, f"cannot be read: {problem.strerror}")
+    return fingerprint, source, parse(source, name=name)
+
+
+def _unreadable(name: str, message: str) -> Runbook:
+    return replace(parse(b"", name=name), problems=(Problem(section="File", line=1, message=message),))

@@ -1,0 +1,97 @@
+"""The Run row: what was asked, by whom, and how it ended; what was printed is in the run's log."""
+
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+
+class State(models.TextChoices):
+    """Where a run stands; the label is the word that people read."""
+
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    TIMED_OUT = "timed_out", "timed out"
+    CANCELLED = "cancelled", "cancelled"
+    LOST = "lost", "lost"
+    REFUSED = "refused", "refused"
+
+
+ACTIVE = (State.QUEUED, State.RUNNING)
+
+
+class Run(models.Model):
+    """One execution of one runbook; each move between states is one conditional update whose row count says who won."""
+
+    runbook = models.CharField(max_length=500, help_text="the file's path below RUNBOOKS_DIR")
+    state = models.CharField(max_length=20, choices=State, default=State.QUEUED)
+    actor = models.CharField(max_length=255, help_text="who asked for it")
+    claims = models.JSONField(default=dict, help_text="the actor's claims at that time")
+    values = models.JSONField(default=dict, help_text="the form's values; a secret is ***")
+    sealed_values = models.BinaryField(null=True, help_text="all values, encrypted, until the script starts")
+    source = models.TextField(help_text="the runbook as it was asked for, without its History")
+    timeout = models.PositiveIntegerField(help_text="seconds")
+
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True, help_text="when somebody asked to end it")
+    cancelled_by = models.CharField(max_length=255, blank=True)
+
+    return_code = models.IntegerField(null=True)
+    killed = models.PositiveIntegerField(default=0, help_text="processes that had to be killed")
+    warnings = models.JSONField(default=list, help_text="what went wrong beside the script, such as a read-only file")
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("runbook", "-id")),
+            models.Index(fields=("state", "id")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.runbook} #{self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("run", args=[self.pk])
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's log, lock and result are."""
+        return settings.DATA_DIR / "runs" / str(self.pk)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def work(self) -> Path:
+        """The working folder of the script."""
+        return settings.EXECUTION_DIR / str(self.pk)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the script has run, or ran; None before it starts."""
+        if not self.started_at:
+            return None
+        return ((self.ended_at or timezone.now()) - self.started_at).total_seconds()
+
+    def move(self, *allowed: State, **changes: object) -> bool:
+        """Change the row if it is still in one of these states; False means somebody else was quicker."""
+        if not Run.objects.filter(pk=self.pk, state__in=allowed).update(**changes):
+            return False
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return True
+
+    def take(self) -> bool:
+        """Take this queued run for one runner."""
+        return self.move(State.QUEUED, state=State.RUNNING, started_at=timezone.now())

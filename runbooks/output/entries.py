@@ -1,0 +1,112 @@
+"""The run log's format: how its entries are read, found and counted; the supervisor writes them.
+
+One line an entry, as Kubernetes' container runtimes write them (CRI): `TIME STREAM TAG CONTENT`, where the tag F ends a
+line of the script and P means that the rest of the line follows in that stream's next entry.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+PREFIX = 37
+STREAMS = {b" stdout ": "stdout", b" stderr ": "stderr"}
+IS_PART = re.compile(rb"^.{27} std(?:out|err) P ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line, or a part of one, as a script printed it; `end` is the offset after it."""
+
+    time: str
+    stream: str
+    is_part: bool
+    content: bytes
+    end: int
+
+
+def parse(data: bytes, *, start: int = 0) -> Iterator[Entry]:
+    """The entries of whole log lines whose first byte is at this offset.
+
+    A line in another format, which only another program can have written, is shown as it is.
+    """
+    end = start
+    for line in data.removesuffix(b"\n").split(b"\n") if data else ():
+        end += len(line) + 1
+        stream = STREAMS.get(line[27:35])
+        if stream and line[36:37] == b" ":
+            yield Entry(line[:27].decode("ascii", "replace"), stream, line[35:36] == b"P", line[PREFIX:], end)
+        else:
+            yield Entry("", "stderr", False, line, end)
+
+
+def count_lines(data: bytes) -> int:
+    """How many of the script's lines end in these whole log lines."""
+    lines = data.count(b"\n")
+    if b"stdout P " in data or b"stderr P " in data:
+        lines -= len(IS_PART.findall(data))
+    return lines
+
+
+def is_line_start(path: Path, offset: int) -> bool:
+    """Whether a reader may go on from this offset."""
+    if offset <= 0:
+        return offset == 0
+    try:
+        with path.open("rb") as file:
+            file.seek(offset - 1)
+            return file.read(1) == b"\n"
+    except OSError:
+        return False
+
+
+def tail_offset(path: Path, *, lines: int, end: int) -> int:
+    """The offset of the last entries before `end`, so many that they make these lines at the most."""
+    step, found, position = 65536, 0, end
+    with path.open("rb") as file:
+        while position > 0:
+            size = min(step, position)
+            file.seek(position - size)
+            block = file.read(size)
+            count = block.count(b"\n")
+            if found + count > lines:
+                for _ in range(lines - found + 1):
+                    cut = block.rfind(b"\n", 0, size)
+                    size = cut
+                return position - len(block) + cut + 1
+            found += count
+            position -= size
+    return 0
+
+
+def excerpt(path: Path, stream: str, *, size: int = 4096) -> str:
+    """The beginning and the end of what one stream printed, for people to read."""
+    try:
+        with path.open("rb") as file:
+            total = file.seek(0, 2)
+            file.seek(0)
+            head = file.read(16 * size)
+            gap = total - len(head)
+            file.seek(max(len(head), total - 16 * size))
+            tail = file.read()
+    except OSError:
+        return ""
+    if gap <= 16 * size:
+        text = _text(head + tail, stream)
+        return text if len(text) <= 2 * size else f"{text[:size]}\n[...]\n{text[-size:]}"
+    first = _text(head[: head.rfind(b"\n") + 1], stream)
+    last = _text(tail[tail.find(b"\n") + 1 :], stream)
+    return f"{first[:size]}\n[...]\n{last[-size:]}" if first or last else ""
+
+
+def _text(data: bytes, stream: str) -> str:
+    parts = (e.content if e.is_part else e.content + b"\n" for e in parse(data) if e.stream == stream)
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+def append_note(path: Path, text: str) -> None:
+    """Write a line of our own into a log that no supervisor writes, in the same form as the supervisor's notes."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    with path.open("ab") as file:
+        file.write(f"{now} stderr F [runbook] {' '.join(text.split())}\n".encode())

@@ -1,0 +1,130 @@
+"""Django's settings; what an operator may change comes from runbookweb.env."""
+
+import os
+
+from runbookweb.env import BASE_DIR, Configuration
+
+CONFIGURATION = Configuration(os.environ)
+
+BASE_DIR = BASE_DIR
+DATA_DIR = CONFIGURATION.DATA_DIR
+EXECUTION_DIR = CONFIGURATION.EXECUTION_DIR
+RUNBOOKS_DIR = CONFIGURATION.RUNBOOKS_DIR
+ENABLE_LOGIN = CONFIGURATION.ENABLE_LOGIN
+HISTORY_ENTRIES = CONFIGURATION.HISTORY_ENTRIES
+MAX_CONCURRENT_RUNS = CONFIGURATION.MAX_CONCURRENT_RUNS
+MAX_OUTPUT_SIZE_BYTES = CONFIGURATION.MAX_OUTPUT_SIZE_BYTES
+SCRIPT_ENV = CONFIGURATION.SCRIPT_ENV
+SCRIPT_TIMEOUT_SECONDS = CONFIGURATION.SCRIPT_TIMEOUT_SECONDS
+UI_HEADER = CONFIGURATION.UI_HEADER
+
+DEBUG = False
+SECRET_KEY = CONFIGURATION.SECRET_KEY
+ALLOWED_HOSTS = list(CONFIGURATION.ALLOWED_HOSTS)
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+ROOT_URLCONF = "runbookweb.urls"
+ASGI_APPLICATION = "runbookweb.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "channels",
+    "csp",
+    "django_htmx",
+    "runbooks",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "runbooks.access.identify.ActorMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "runbooks.web.pages.every_page",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA_DIR / "db.sqlite3",
+        "OPTIONS": {
+            # A transaction that reads first and writes later would fail at once under another writer, whatever
+            # the timeout; one that takes the write lock at its start waits for it.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    },
+}
+
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+SESSION_COOKIE_NAME = "runbookweb_session"
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = "runbookweb_csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "runbooks.web.pages.csrf_failed"
+LOGIN_URL = "/login/"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    },
+}
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Files are found where packages and the project keep them: there is no collect step that could be forgotten.
+WHITENOISE_USE_FINDERS = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": CONFIGURATION.LOGGING_LEVEL},
+    "loggers": {
+        # Daphne reports each start-up step at INFO; `serve` says what an operator needs to know.
+        "daphne": {"level": "WARNING"},
+        # Django names each 404 and 403 a warning; they are ordinary answers here.
+        "django.request": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,28 @@
+"""Fixtures for what reads logs: log lines as a supervisor writes them, and a run whose script still goes on."""
+
+from collections.abc import Callable
+
+import pytest
+
+from runbooks.execution.launch import prepare_folder
+from runbooks.models import Run, State
+
+TIME = b"2026-11-22T16:23:59.123456Z"
+
+
+def line(content: bytes | str, *, stream: str = "stdout", tag: str = "F") -> bytes:
+    """One line of a log."""
+    content = content.encode() if isinstance(content, str) else content
+    return b"%b %b %b %b\n" % (TIME, stream.encode(), tag.encode(), content)
+
+
+@pytest.fixture
+def a_running_run(transactional_db) -> Callable[..., Run]:
+    def create(log: bytes = b"", **fields: object) -> Run:
+        fields = {"runbook": "restart.md", "actor": "alice", "timeout": 600, "state": State.RUNNING, **fields}
+        run = Run.objects.create(source="# restart", **fields)
+        prepare_folder(run.folder)
+        run.log.write_bytes(log)
+        return run
+
+    return create
