@@ -1,0 +1,33 @@
+"""Past runs for Django's staff: to be read, not to be changed."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from runbooks.models import Run
+
+
+@admin.register(Run)
+class RunAdmin(admin.ModelAdmin):
+    """Never shows sealed_values, and never offers a change: what ran, ran."""
+
+    list_display = ("id", "runbook", "state", "actor", "started_at", "ended_at", "return_code")
+    list_filter = ("state", "queued_at")
+    search_fields = ("runbook", "actor")
+    ordering = ("-id",)
+    list_per_page = 50
+    show_full_result_count = False
+    fields = (
+        *("runbook", "state", "actor", "claims", "values", "timeout"),
+        *("queued_at", "started_at", "ended_at", "cancelled_at", "cancelled_by"),
+        *("return_code", "killed", "warnings", "source"),
+    )
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
+        return False

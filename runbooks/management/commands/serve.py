@@ -1,0 +1,96 @@
+"""`manage.py serve`: the web server, with the runner inside it."""
+
+import asyncio
+import ctypes
+import errno
+import logging
+import sys
+from argparse import ArgumentParser
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.routing import get_default_application
+from daphne.endpoints import build_endpoint_description_strings
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from runbookweb.server import Server
+
+logger = logging.getLogger(__name__)
+
+PR_SET_DUMPABLE = 4
+
+
+class Command(BaseCommand):
+    help = "Serves the pages and the API, and runs what is asked for, until it is stopped by a signal."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--no-runner", action="store_true", help="leave running to `manage.py runner`")
+
+    def handle(self, *, no_runner: bool, **options: Any) -> None:
+        keep_from_scripts()
+        run_forever = None if no_runner else runner()
+        address, port = settings.CONFIGURATION.BIND_ADDRESS, settings.CONFIGURATION.API_PORT
+
+        async def alongside() -> None:
+            self.stdout.write(f"Runbookweb is ready at {url(address, port)}")
+            self.stdout.flush()
+            if run_forever:
+                await keep_running(run_forever)
+
+        server = Server(
+            application=get_default_application(),
+            endpoints=build_endpoint_description_strings(host=address, port=port),
+            action_logger=log_request,
+            alongside=alongside,
+            server_name="",
+        )
+        server.run()
+        if server.listen_problem:
+            sys.exit(reason(server.listen_problem, address=address, port=port))
+
+
+def keep_from_scripts() -> None:
+    """Close this process's memory and environment in /proc to scripts, which may run as the same user."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0)
+
+
+def runner() -> Callable[[], Awaitable[None]]:
+    from runbooks.execution.runner import run_forever  # a web process without a runner does without its imports
+
+    return run_forever
+
+
+async def keep_running(run_forever: Callable[[], Awaitable[None]]) -> None:
+    """Run the runner until cancelled; one that fails is started again, so that queued runs do not wait for ever."""
+    while True:
+        try:
+            await run_forever()
+        except Exception:
+            logger.exception("The runner failed; it starts again in a second.")
+        await asyncio.sleep(1)
+
+
+def url(address: str, port: int) -> str:
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+def reason(problem: Exception, *, address: str, port: int) -> str:
+    """Why the server cannot listen, and what to do."""
+    cause = getattr(problem, "socketError", problem)
+    match getattr(cause, "errno", None):
+        case errno.EADDRINUSE:
+            return f"Port {port} on {address} is in use; set API_PORT to a free one."
+        case errno.EACCES:
+            return f"Port {port} on {address} is not open to this user; set API_PORT to one above 1023."
+        case errno.EADDRNOTAVAIL:
+            return f"This machine has no address {address}; set BIND_ADDRESS to one of its own."
+    return f"Cannot listen on port {port} of {address}: {cause}."
+
+
+def log_request(protocol: object, action: str, details: dict[str, Any]) -> None:
+    """One line for each answered request, without its query, which may carry a token."""
+    if action == "complete":
+        path = details["path"].partition("?")[0]
+        logger.debug("%s %s %s, %.3f s", details["method"], path, details["status"], details["time_taken"])

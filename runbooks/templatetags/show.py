@@ -1,0 +1,54 @@
+"""How times, durations and runbooks are written in templates."""
+
+from datetime import UTC, datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+NOTHING = "\N{EN DASH}"
+UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+@register.filter
+def runbook_name(path: str) -> str:
+    """db/restart.md is called restart."""
+    return path.rpartition("/")[2].removesuffix(".md")
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """The two largest units, such as 1 h 3 min; below ten seconds with a tenth."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    rest, words = int(seconds), []
+    for unit, size in UNITS:
+        count, rest = divmod(rest, size)
+        if count or words:
+            words.append(f"{count} {unit}")
+    return " ".join(word for word in words[:2] if not word.startswith("0 "))
+
+
+@register.filter
+def moment(when: datetime | None) -> SafeString | str:
+    """A point in time in UTC, to the second."""
+    return _time(when, f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC") if when else NOTHING
+
+
+@register.filter
+def ago(when: datetime | None) -> SafeString | str:
+    """How long ago that was, with the exact time as its title."""
+    if not when:
+        return NOTHING
+    seconds = int((timezone.now() - when).total_seconds())
+    unit, size = next(((unit, size) for unit, size in UNITS if seconds >= size), ("s", 1))
+    return _time(when, f"{seconds // size} {unit} ago" if seconds > 0 else "just now")
+
+
+def _time(when: datetime, words: str) -> SafeString:
+    exact = f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', when.isoformat(), exact, words)

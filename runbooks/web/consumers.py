@@ -1,0 +1,110 @@
+"""The streams behind a run's page: fragments of HTML while it runs, and the whole log as text."""
+
+import asyncio
+import time
+
+from django.urls import path
+
+from runbooks.access.actor import Actor
+from runbooks.library import run_for
+from runbooks.output.encode import sse
+from runbooks.output.entries import PREFIX, is_line_start
+from runbooks.output.follow import Part, Reader
+from runbooks.output.html import Lines
+from runbooks.output.stream import Stream
+from runbooks.threads import in_thread
+from runbooks.web import fragments
+
+PING = 10.0  # seconds of silence after which a proxy might think that nobody is there
+BURST, RATE = 20, 40  # messages at once, and a second: a browser that swaps more often has no time to draw
+
+
+class RunStream(Stream):
+    """A stream of one run, for who may see it."""
+
+    def admit(self, actor: Actor) -> None:
+        self.run = run_for(actor, self.scope["url_route"]["kwargs"]["pk"])
+
+
+class Events(RunStream):
+    """The log as fragments for HTMX, resumable by Last-Event-ID; each event's id is the offset after it."""
+
+    async def pump(self) -> None:
+        reader, lines = Reader(self.run), Lines()
+        await in_thread(fragments.pass_over, reader, lines, to=await in_thread(self._after))
+        self.sent_at, self.pace, self.shown = time.monotonic(), Pace(), None
+        async for part in reader.follow():
+            if part.data:
+                await self._send_log(part, reader, lines)
+            else:
+                await self._send_news(reader.run)
+                if not await self.may_go_on():
+                    return
+        await self._send_news(reader.run)
+        await self._send(sse(reader.run.state, event="done", id=reader.offset))
+
+    async def _send_log(self, part: Part, reader: Reader, lines: Lines) -> None:
+        if reader.size() - part.start > fragments.PAGE_LINES * PREFIX:
+            reader.offset = part.start
+            count = await in_thread(fragments.jump, reader, lines)
+            if count:
+                await self._send(sse(fragments.passed_over_html(reader.run, count), id=reader.offset))
+                return
+            reader.offset = part.end
+        for chunk in fragments.chunks(lines, part.data, start=part.start):
+            await self.pace.wait()
+            await self._send(sse(chunk.html, id=chunk.end))
+
+    async def _send_news(self, run) -> None:
+        news = (run.state, run.cancelled_at)
+        if news != self.shown:
+            self.shown = news
+            await self._send(sse(await in_thread(fragments.state_html, run)))
+        elif time.monotonic() - self.sent_at > PING:
+            await self._send(sse("", event="ping"))
+
+    async def _send(self, event: bytes) -> None:
+        self.sent_at = time.monotonic()
+        await self.send_body(event, more_body=True)
+
+    def _after(self) -> int:
+        """Where the client wants to go on; the header is newer than the address, which stays what it was at first."""
+        query = dict(pair.partition("=")[::2] for pair in self.scope["query_string"].decode("latin-1").split("&"))
+        asked = self._header(b"last-event-id") or query.get("after", "")
+        offset = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 16 else 0
+        return offset if is_line_start(self.run.log, offset) else 0
+
+
+class Pace:
+    """Lets a burst of messages through at once, and then no more than RATE a second."""
+
+    def __init__(self) -> None:
+        self.credit, self.at = float(BURST), time.monotonic()
+
+    async def wait(self) -> None:
+        now = time.monotonic()
+        self.credit, self.at = min(BURST, self.credit + (now - self.at) * RATE), now
+        self.credit -= 1
+        if self.credit < 0:
+            await asyncio.sleep(-self.credit / RATE)
+
+
+class LogText(RunStream):
+    """The log as it is in the file so far."""
+
+    content_type = b"text/plain; charset=utf-8"
+    greeting = b""
+
+    async def pump(self) -> None:
+        reader = Reader(self.run)
+        try:
+            for part in reader.read_to(reader.end()):
+                await self.send_body(part.data, more_body=True)
+        finally:
+            reader.close()
+
+
+urlpatterns = [
+    path("runs/<int:pk>/events/", Events.as_asgi(), name="events"),
+    path("runs/<int:pk>/log.txt", LogText.as_asgi(), name="log"),
+]

@@ -1,0 +1,111 @@
+"""The forms that people fill in: a runbook's values, the sign-in, the filter of past runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+
+from runbooks.document.runbook import Requirement, Runbook
+from runbooks.models import State
+
+# A variable's name has no dot, so none of these can be one.
+CONFIRMATION = "runbookweb.confirm"
+OURS = ("csrfmiddlewaretoken", CONFIRMATION)
+TRUE = ("true", "yes", "on", "1")
+MAX_SUBJECT = 255
+MAX_ROLES = 50
+MAX_ROLE = 100
+
+
+@dataclass(frozen=True)
+class Field:
+    """One labelled field of a runbook's form, as the template shows it."""
+
+    requirement: Requirement
+    value: str
+    error: str = ""
+    is_provided: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.requirement.name
+
+    @property
+    def kind(self) -> str:
+        """password, multiline, choice, boolean, number or text."""
+        # A password field is one line: a private key would lose its line ends.
+        one_line = self.requirement.type in ("text", "number")
+        return "password" if self.requirement.secret and one_line else self.requirement.type
+
+    @property
+    def is_required(self) -> bool:
+        """Whether nothing stands in for a value that is not given."""
+        return self.requirement.required and not self.requirement.default and not self.is_provided
+
+    @property
+    def is_checked(self) -> bool:
+        return self.value.lower() in TRUE
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        choices = self.requirement.choices
+        return choices if self.value in choices else ("", *choices)
+
+
+def run_fields(
+    runbook: Runbook,
+    *,
+    typed: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+    provided: Mapping[str, str] | None = None,
+) -> list[Field]:
+    """The fields of a runbook's form with what was typed, or else with the defaults; never with a secret."""
+    return [
+        Field(
+            requirement=requirement,
+            value="" if requirement.secret else (typed or {}).get(requirement.name, requirement.default),
+            error=(errors or {}).get(requirement.name, ""),
+            is_provided=requirement.name in (provided or {}),
+        )
+        for requirement in runbook.requirements
+    ]
+
+
+def start_values(post: QueryDict) -> dict[str, str]:
+    """What was typed into a runbook's form; browsers end lines as mail does, scripts expect them to end in one byte."""
+    return {name: value.replace("\r\n", "\n") for name, value in post.dict().items() if name not in OURS}
+
+
+def _refuse_control_characters(value: str) -> None:
+    if not value.isprintable():
+        raise ValidationError("Use letters, digits, spaces and punctuation only: there is a control character in it.")
+
+
+class SignIn(forms.Form):
+    """The development sign-in: whoever one says to be."""
+
+    subject = forms.CharField(label="Subject", max_length=MAX_SUBJECT, validators=[_refuse_control_characters])
+    roles = forms.CharField(
+        label="Roles",
+        max_length=MAX_ROLES * MAX_ROLE,
+        required=False,
+        validators=[_refuse_control_characters],
+    )
+
+    def clean_roles(self) -> tuple[str, ...]:
+        roles = tuple(dict.fromkeys(role.strip() for role in self.cleaned_data["roles"].split(",") if role.strip()))
+        if len(roles) > MAX_ROLES:
+            raise ValidationError(f"Give at most {MAX_ROLES} roles; these are {len(roles)}.")
+        if any(len(role) > MAX_ROLE for role in roles):
+            raise ValidationError(f"A role has at most {MAX_ROLE} characters.")
+        return roles
+
+
+class RunFilter(forms.Form):
+    """Which past runs to list."""
+
+    runbook = forms.CharField(required=False, max_length=500)
+    state = forms.ChoiceField(required=False, choices=State.choices)
+    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)

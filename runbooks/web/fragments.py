@@ -1,0 +1,104 @@
+"""The log as a person sees it: the panel of a run's page, and the pieces of HTML that keep it live."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.safestring import mark_safe
+
+from runbooks.models import Run
+from runbooks.output.entries import tail_offset
+from runbooks.output.follow import Reader
+from runbooks.output.html import Lines
+
+PAGE_LINES = 2000  # how many lines a page opens with, and how far a viewer may fall behind
+CHUNK_LINES = 500
+CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Log lines as HTML: new ones in their wrapper, and how lines change that had begun before."""
+
+    html: str
+    end: int
+
+
+def chunks(lines: Lines, data: bytes, *, start: int) -> list[Chunk]:
+    """These whole log lines as HTML, in pieces that a browser lays out without a hitch."""
+    found = []
+    while data:
+        cut = _cut(data)
+        rows, changed = lines.render(data[:cut])
+        start, data = start + cut, data[cut:]
+        html = f'<div class="log__chunk" data-lines="{len(rows)}">{"".join(rows)}</div>' if rows else ""
+        html += "".join(_replacement(f"L{number}", row) for number, row in changed)
+        found.append(Chunk(html, start))
+    return found
+
+
+def _cut(data: bytes) -> int:
+    """How many bytes make one chunk: whole lines, at least one."""
+    if len(data) > CHUNK_BYTES:
+        data = data[: data.rfind(b"\n", 0, CHUNK_BYTES) + 1 or data.find(b"\n") + 1]
+    if data.count(b"\n") <= CHUNK_LINES:
+        return len(data)
+    position = -1
+    for _ in range(CHUNK_LINES):
+        position = data.find(b"\n", position + 1)
+    return position + 1
+
+
+def state_html(run: Run) -> str:
+    """The run's state as it is now, to replace what the page shows."""
+    return _replacement("run-state", render_to_string("runs/_state.html", {"run": run}), swap="outerMorph")
+
+
+def passed_over_html(run: Run, count: int) -> str:
+    """The line that stands for lines that were not sent, for the viewer was too far behind."""
+    context = {"passed_over": count, "log_url": address(run, "log")}
+    return render_to_string("runs/_log_passed_over.html", context)
+
+
+def _replacement(id: str, html: str, *, swap: str = "outerHTML") -> str:
+    return f'<hx-partial hx-target="#{id}" hx-swap="{swap}">{html}</hx-partial>'
+
+
+def log_context(run: Run) -> dict[str, Any]:
+    """What the panel shows when the page opens, and the offset at which the live stream goes on."""
+    reader, lines = Reader(run), Lines()
+    try:
+        end = reader.end()
+        pass_over(reader, lines, to=tail_offset(run.log, lines=PAGE_LINES, end=end) if end else 0)
+        passed_over = lines.count
+        shown = [chunk.html for part in reader.read_to(end) for chunk in chunks(lines, part.data, start=part.start)]
+    finally:
+        reader.close()
+    return {
+        "log": mark_safe("".join(shown)),  # noqa: S308 - escaped by output.html
+        "passed_over": passed_over,
+        "events_url": f"{address(run, 'events')}?after={end}",
+        "log_url": address(run, "log"),
+    }
+
+
+def pass_over(reader: Reader, lines: Lines, *, to: int) -> None:
+    """Move a reader on without rendering what it passes; the numbers of the lines stay right."""
+    for part in reader.read_to(to):
+        lines.skip(part.data)
+
+
+def jump(reader: Reader, lines: Lines) -> int:
+    """Move a reader that is more than PAGE_LINES behind to near the end; how many lines it has passed over."""
+    end = reader.end()
+    if tail_offset(reader.run.log, lines=PAGE_LINES, end=end) <= reader.offset:
+        return 0
+    before = lines.count
+    pass_over(reader, lines, to=tail_offset(reader.run.log, lines=CHUNK_LINES, end=end))
+    return lines.count - before
+
+
+def address(run: Run, name: str) -> str:
+    """The address of one of a run's streams."""
+    return reverse(name, urlconf="runbooks.web.consumers", args=[run.pk])

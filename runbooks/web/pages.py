@@ -1,0 +1,214 @@
+"""The pages of runbooks, runs and the configuration; sign-in, errors and the live log have files of their own."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from runbooks import library
+from runbooks.access import rules
+from runbooks.access.actor import Actor
+from runbooks.access.identify import signed_in
+from runbooks.document.render import render as rendered_markdown
+from runbooks.document.validate import InvalidValues, checked_values
+from runbooks.execution import control, launch
+from runbooks.library import LibraryRunbook
+from runbooks.models import State
+from runbooks.web import forms, fragments
+from runbooks.web.errors import csrf_failed as csrf_failed  # where the settings look for it
+from runbookweb.env import VARIABLES
+
+PAST_RUNS = 10
+PAGE = 50
+
+
+def every_page(request: HttpRequest) -> dict[str, Any]:
+    """What the frame around each page shows."""
+    pages = (("runbooks", "Runbooks"), ("runs", "Runs"), ("configuration", "Configuration"))
+    here = request.resolver_match.url_name if request.resolver_match else ""
+    here = {"runbook": "runbooks", "start": "runbooks", "run": "runs"}.get(here, here)
+    navigation = [{"url": url, "label": label, "is_here": url == here} for url, label in pages]
+    return {"ui_header": settings.UI_HEADER, "actor": getattr(request, "actor", None), "navigation": navigation}
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return redirect("runbooks")
+
+
+@require_safe
+@signed_in
+def runbooks(request: HttpRequest) -> HttpResponse:
+    query = request.GET.get("q", "").strip()
+    last_runs = library.last_runs(request.actor)
+    rows = [
+        {
+            "runbook": runbook,
+            "last_run": last_runs.get(runbook.path),
+            "refusal": rules.refusal(request.actor, runbook.runbook.claims),
+        }
+        for runbook in library.runbooks()
+        if _matches(runbook, query)
+    ]
+    is_fragment = request.htmx and not request.htmx.history_restore_request
+    template = "runbooks/_list.html" if is_fragment else "runbooks/list.html"
+    return render(request, template, {"rows": rows, "query": query})
+
+
+@require_safe
+@signed_in
+def runbook(request: HttpRequest, path: str) -> HttpResponse:
+    return _runbook_page(request, library.runbook_for(request.actor, path))
+
+
+@require_POST
+@signed_in
+def start(request: HttpRequest, path: str) -> HttpResponse:
+    runbook = library.runbook_for(request.actor, path)
+    values = forms.start_values(request.POST)
+    if runbook.runbook.settings.confirm and forms.CONFIRMATION not in request.POST:
+        unconfirmed = {forms.CONFIRMATION: "Tick the box to confirm that you want to run this now."}
+        errors = {**_misfits(runbook, values), **unconfirmed}
+        return _runbook_page(request, runbook, typed=values, errors=errors)
+    try:
+        return redirect(control.start_run(request.actor, runbook, values=values))
+    except InvalidValues as invalid:
+        return _runbook_page(request, runbook, typed=values, errors=invalid.errors)
+    except control.CannotRun as problem:
+        return _runbook_page(request, runbook, typed=values, errors={"": str(problem)})
+
+
+@require_safe
+@signed_in
+def runs(request: HttpRequest) -> HttpResponse:
+    form = forms.RunFilter(request.GET)
+    if not form.is_valid():
+        raise BadRequest("The filter cannot be read.")
+    wanted = form.cleaned_data
+    found = library.without_bulk(library.visible_runs(request.actor))
+    for field, lookup in (("runbook", "runbook"), ("state", "state"), ("before", "pk__lt")):
+        if wanted[field]:
+            found = found.filter(**{lookup: wanted[field]})
+    page = list(found[: PAGE + 1])
+    context = {
+        "runs": page[:PAGE],
+        "older": page[PAGE - 1].pk if len(page) > PAGE else None,
+        "wanted": wanted,
+        "runbooks": _runbook_choices(request.actor, wanted["runbook"]),
+        "states": State.choices,
+    }
+    return render(request, "runs/list.html", context)
+
+
+@require_safe
+@signed_in
+def run(request: HttpRequest, pk: int) -> HttpResponse:
+    run = library.run_for(request.actor, pk)
+    context = {"run": run, "values": sorted(run.values.items()), **fragments.log_context(run)}
+    return render(request, "runs/run.html", context)
+
+
+@require_POST
+@signed_in
+def cancellation(request: HttpRequest, pk: int) -> HttpResponse:
+    run = library.run_for(request.actor, pk)
+    control.cancel_run(request.actor, run)
+    return redirect(run)
+
+
+@require_safe
+@signed_in
+def configuration(request: HttpRequest) -> HttpResponse:
+    items = [
+        {
+            "variable": variable,
+            "value": _shown(getattr(settings.CONFIGURATION, variable.name), is_secret=variable.secret),
+            "source": settings.CONFIGURATION.source(variable),
+        }
+        for variable in VARIABLES
+    ]
+    context = {
+        "items": items,
+        "claims": [(claim, ", ".join(values)) for claim, values in sorted(request.actor.claims.items())],
+        "address": request.META.get("REMOTE_ADDR", ""),
+    }
+    return render(request, "configuration.html", context)
+
+
+def _runbook_page(
+    request: HttpRequest,
+    runbook: LibraryRunbook,
+    *,
+    typed: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    fields = forms.run_fields(runbook.runbook, typed=typed, errors=errors, provided=launch.provided_values())
+    context = {
+        "runbook": runbook,
+        "documentation": _documentation(runbook),
+        "fields": fields,
+        "confirmation": forms.CONFIRMATION,
+        "refused_fields": [field for field in fields if field.error],
+        "other_errors": _beside_the_fields(errors or {}, fields),
+        "refusal": rules.refusal(request.actor, runbook.runbook.claims),
+        "needs": [(claim, ", ".join(accepted)) for claim, accepted in sorted(runbook.runbook.claims.items())],
+        "sees_runs": rules.sees_runs(request.actor, runbook.runbook),
+    }
+    if context["sees_runs"]:
+        past = library.visible_runs(request.actor).filter(runbook=runbook.path)
+        context["past_runs"] = library.without_bulk(past)[:PAST_RUNS]
+        context["history"] = _html(runbook.runbook.history, ids="history")
+    return render(request, "runbooks/runbook.html", context, status=422 if errors else 200)
+
+
+def _misfits(runbook: LibraryRunbook, values: Mapping[str, str]) -> Mapping[str, str]:
+    """What a start with these values would refuse, without starting anything."""
+    try:
+        checked_values(runbook.runbook, values, provided=launch.provided_values())
+    except InvalidValues as invalid:
+        return invalid.errors
+    return {}
+
+
+def _beside_the_fields(errors: Mapping[str, str], fields: list[forms.Field]) -> list[str]:
+    """The messages that have no field to stand at; a stray name is said, for it explains the message."""
+    shown = {field.name for field in fields}
+    strays = {name: message for name, message in errors.items() if name not in shown}
+    return [message if name in ("", forms.CONFIRMATION) else f"{name}: {message}" for name, message in strays.items()]
+
+
+def _documentation(runbook: LibraryRunbook) -> str:
+    # The page is headed with the name already.
+    heading = rf"\A\s*# +{re.escape(runbook.runbook.name)}[ \t]*#*[ \t]*(\n|\Z)"
+    return _html(re.sub(heading, "", runbook.runbook.documentation), ids="doc")
+
+
+@lru_cache(maxsize=256)
+def _html(markdown: str, *, ids: str) -> str:
+    return rendered_markdown(markdown, ids=ids)
+
+
+def _matches(runbook: LibraryRunbook, query: str) -> bool:
+    text = f"{runbook.path} {runbook.runbook.summary}".casefold()
+    return all(word in text for word in query.casefold().split())
+
+
+def _runbook_choices(actor: Actor, chosen: str) -> list[str]:
+    paths = {runbook.path for runbook in library.runbooks() if rules.sees_runs(actor, runbook.runbook)}
+    return sorted(paths | ({chosen} - {""}))
+
+
+def _shown(value: object, *, is_secret: bool) -> str:
+    if value in (None, "", ()):
+        return ""
+    if is_secret:
+        return "***"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

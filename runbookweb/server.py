@@ -1,0 +1,111 @@
+"""Daphne with three gaps closed: a slow client's unread output, an error in the middle of an answer, a clean end."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any
+
+import daphne.server  # before any import of Twisted's reactor, which cannot be replaced once it is there
+from daphne.http_protocol import WebRequest
+from daphne.ws_protocol import WebSocketProtocol
+from twisted.internet import defer, reactor
+
+# How long tasks may take for their `finally` once the server stops.
+GRACE_SECONDS = 1.5
+
+
+class Server(daphne.server.Server):
+    """Daphne, with bounded memory for each client and an end that every task hears of.
+
+    `alongside` runs as a task from when the server listens, and can be stopped by a signal, until it stops.
+    """
+
+    def __init__(self, *, alongside: Callable[[], Coroutine[Any, Any, None]] | None = None, **options: Any):
+        super().__init__(**options)
+        self.alongside = alongside
+        self.tasks: list[asyncio.Task] = []
+        self.listen_problem: Exception | None = None
+
+    def run(self) -> None:
+        """Serve until a signal comes; if nothing can be listened on, return at once with `listen_problem` set."""
+        if self.alongside:
+            reactor.callWhenRunning(self._start_alongside)
+        super().run()
+
+    def _start_alongside(self) -> None:
+        self.tasks.append(asyncio.get_event_loop().create_task(self.alongside()))
+
+    def listen_error(self, failure: Any) -> None:
+        self.listen_problem = failure.value
+        self.stop()
+
+    def protocol_connected(self, protocol: WebRequest | WebSocketProtocol) -> None:
+        super().protocol_connected(protocol)
+        if isinstance(protocol, WebRequest):
+            # Daphne fixes the class of its requests inside its own functions: a subclass of it would have no way in.
+            protocol.handle_exception = partial(end_failed_response, protocol)
+
+    async def handle_reply(self, protocol: WebRequest | WebSocketProtocol, message: dict[str, Any]) -> None:
+        """Pass one message to the client, and return when there is room for the next."""
+        details = self.connections.get(protocol)
+        if details is None or "disconnected" in details:
+            # Sending is all that some writers wait for: without a pause here they would never hear that they are
+            # cancelled, and nobody else would be served.
+            await asyncio.sleep(0)
+            return
+        if "valve" not in details:
+            details["valve"] = Valve.between(protocol)
+        await super().handle_reply(protocol, message)
+        if message.get("more_body") or message["type"] == "websocket.send":
+            await details["valve"].opened.wait()
+
+    def kill_all_applications(self) -> defer.Deferred | None:
+        """Cancel every task, and wait until each has done its `finally`, but not for ever."""
+        # A request that is half received, or already answered, has no application.
+        running = [details.get("application_instance") for details in self.connections.values()]
+        return cancel([*filter(None, running), *self.tasks])
+
+
+class Valve:
+    """What Twisted asks to pause while a connection's buffer is full; a client that went away opens it for good."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.opened.set()
+
+    @classmethod
+    def between(cls, protocol: WebRequest | WebSocketProtocol) -> "Valve":
+        """A valve for this response, in place of the one for the connection's response before."""
+        # After an upgrade, the HTTP channel stays the one that the transport asks to pause.
+        channel = protocol.channel if isinstance(protocol, WebRequest) else protocol.transport.producer
+        valve = cls()
+        channel.unregisterProducer()
+        channel.registerProducer(valve, True)
+        return valve
+
+    def pauseProducing(self) -> None:
+        self.opened.clear()
+
+    def resumeProducing(self) -> None:
+        self.opened.set()
+
+    stopProducing = resumeProducing
+
+
+def end_failed_response(request: WebRequest, exception: Exception) -> None:
+    """Answer 500, or close the connection if a part of another answer has gone out.
+
+    Daphne would begin a second answer within the first, fail at that, and never again look after any connection.
+    """
+    if request._response_started:
+        request.loseConnection()
+    else:
+        WebRequest.handle_exception(request, exception)
+
+
+def cancel(tasks: Iterable[asyncio.Future]) -> defer.Deferred | None:
+    """Cancel these tasks; what is returned fires when all have ended, or after GRACE_SECONDS."""
+    pending = [task for task in tasks if task.cancel()]
+    if not pending:
+        return None
+    return defer.Deferred.fromFuture(asyncio.ensure_future(asyncio.wait(pending, timeout=GRACE_SECONDS)))

@@ -1,0 +1,25 @@
+"""Every address that Django answers; streams, sockets and log downloads are in runbookweb.asgi."""
+
+from django.contrib import admin
+from django.urls import path
+
+from runbooks.web import errors, pages, sign_in
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("runbooks/", pages.runbooks, name="runbooks"),
+    path("runbooks/<path:path>/runs/", pages.start, name="start"),
+    path("runbooks/<path:path>/", pages.runbook, name="runbook"),
+    path("runs/", pages.runs, name="runs"),
+    path("runs/<int:pk>/", pages.run, name="run"),
+    path("runs/<int:pk>/cancellation/", pages.cancellation, name="cancellation"),
+    path("configuration/", pages.configuration, name="configuration"),
+    path("login/", sign_in.login, name="login"),
+    path("logout/", sign_in.logout, name="logout"),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = errors.bad_request
+handler403 = errors.permission_denied
+handler404 = errors.not_found
+handler500 = errors.server_error

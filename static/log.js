@@ -1,0 +1,68 @@
+// Keeps the live log usable: follows its end until the reader scrolls up, bounds it, says when the connection is gone.
+(() => {
+  const MOST_LINES = 10000;
+  const RETRY = 1000;
+
+  function setUp(panel) {
+    const lines = panel.querySelector("[data-log-lines]");
+    const stream = panel.querySelector("[data-log-stream]");
+    const follow = panel.querySelector("[data-log-follow]");
+    const connection = panel.querySelector("[data-log-connection]");
+    let isFollowing = !location.hash.startsWith("#L");
+    let hasEnded = false;
+    let isPlanned = false;
+
+    const isAtEnd = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
+    const showFollow = () => { follow.hidden = isFollowing || isAtEnd(); };
+    const toEnd = () => { lines.scrollTop = lines.scrollHeight; };
+
+    // One look a frame, however many messages came: measuring after each would lay the panel out each time.
+    function plan() {
+      if (isPlanned) return;
+      isPlanned = true;
+      requestAnimationFrame(() => {
+        isPlanned = false;
+        trim();
+        if (isFollowing) toEnd();
+        showFollow();
+      });
+    }
+
+    function trim() {
+      let count = 0;
+      for (const chunk of lines.children) count += Number(chunk.dataset.lines || 1);
+      while (count > MOST_LINES && lines.children.length > 1) {
+        count -= Number(lines.firstElementChild.dataset.lines || 1);
+        lines.firstElementChild.remove();
+      }
+    }
+
+    // Only the reader's own movement decides: new lines move the end away from under a reader who stands still.
+    for (const event of ["wheel", "touchmove", "keydown", "pointerup"]) {
+      lines.addEventListener(event, () => setTimeout(() => { isFollowing = isAtEnd(); showFollow(); }, 50), { passive: true });
+    }
+    lines.addEventListener("scroll", () => { if (isAtEnd()) { isFollowing = true; showFollow(); } }, { passive: true });
+    follow.addEventListener("click", () => { isFollowing = true; toEnd(); showFollow(); lines.focus(); });
+    new ResizeObserver(plan).observe(lines);
+    if (isFollowing) toEnd();
+    if (!stream) return;
+
+    function say(words) {
+      connection.textContent = words;
+      connection.hidden = !words;
+    }
+
+    new MutationObserver(plan).observe(lines, { childList: true });
+    stream.addEventListener("htmx:after:sse:connection", () => say(""));
+    stream.addEventListener("htmx:sse:error", () => say("Connection lost, trying again…"));
+    stream.addEventListener("done", () => { hasEnded = true; say(""); });
+    // The extension reconnects what was connected once; that first time is ours to repeat.
+    stream.addEventListener("htmx:finally:request", () => {
+      if (hasEnded || stream._htmx?.sse) return;
+      say("Not connected, trying again…");
+      setTimeout(() => htmx.trigger(stream, "connect"), RETRY);
+    });
+  }
+
+  for (const panel of document.querySelectorAll("[data-log]")) setUp(panel);
+})();

@@ -1,0 +1,116 @@
+"""The configuration, the frame around each page, errors, and the review for Django's staff."""
+
+import pytest
+from django.test import Client
+
+from runbooks.templatetags import show
+from runbooks.web import errors, pages
+
+
+def text_of(answer) -> str:
+    return answer.content.decode()
+
+
+def test_the_configuration_shows_each_variable_with_its_source(alice_client, settings):
+    page = text_of(alice_client.get("/configuration/"))
+    assert "<code>SCRIPT_TIMEOUT_SECONDS</code>" in page
+    assert "How long a script may run" in page
+    assert settings.CONFIGURATION.SECRET_KEY not in page
+    assert "***" in page
+
+
+def test_the_configuration_says_who_one_is(alice_client):
+    page = text_of(alice_client.get("/configuration/"))
+    assert "<dt>Id</dt><dd>alice</dd>" in page
+    assert "<dt>Roles</dt><dd>sre</dd>" in page
+    assert "<dt>Address</dt><dd>127.0.0.1</dd>" in page
+
+
+def test_the_configuration_is_for_reading(alice_client):
+    assert alice_client.post("/configuration/").status_code == 405
+
+
+def test_each_page_has_the_header_and_marks_where_one_is(alice_client, library, settings):
+    settings.UI_HEADER = "Night shift <b>"
+    page = text_of(alice_client.get("/runs/"))
+    assert "Night shift &lt;b&gt;" in page
+    assert 'href="/runs/" aria-current="page"' in page
+    assert ">Sign out</button>" in page
+
+
+def test_pages_are_kept_by_no_cache_and_run_no_foreign_script(alice_client, library):
+    answer = alice_client.get("/runbooks/")
+    assert "no-store" in answer.headers["Cache-Control"]
+    policy = answer.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy.split("; ")
+    assert "unsafe" not in policy
+    assert "<script>" not in text_of(answer)
+    assert " style=" not in text_of(answer)
+
+
+def test_an_unknown_address_is_answered_in_words(db, client):
+    answer = client.get("/nowhere/")
+    assert answer.status_code == 404
+    assert "No page has this address." in text_of(answer)
+
+
+def test_a_fault_of_ours_is_answered_without_its_details(alice_client, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("the database password is hunter2")
+
+    monkeypatch.setattr(pages.library, "run_for", fail)
+    alice_client.raise_request_exception = False
+    answer = alice_client.get("/runs/1/")
+    assert answer.status_code == 500
+    assert "The server could not answer." in text_of(answer)
+    assert "hunter2" not in text_of(answer)
+
+
+def test_the_page_of_a_fault_needs_no_request(rf):
+    assert b"The server could not answer." in errors.server_error(rf.get("/")).content
+
+
+def test_a_foreign_host_name_is_answered_in_words(client):
+    answer = client.get("/", headers={"host": "evil.example"})
+    assert answer.status_code == 400
+    assert "This request cannot be read" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        *((0.04, "0.0 s"), (9.96, "10.0 s"), (59.9, "59 s"), (60, "1 min"), (900, "15 min"), (3605, "1 h")),
+        *((3700, "1 h 1 min"), (200000, "2 d 7 h"), (-0.1, "0.0 s"), (None, "\N{EN DASH}")),
+    ],
+)
+def test_a_duration_is_told_in_its_two_largest_units(seconds, words):
+    assert show.duration(seconds) == words
+
+
+@pytest.fixture
+def staff_client(admin_user) -> Client:
+    client = Client()
+    client.force_login(admin_user)
+    return client
+
+
+def test_staff_may_review_runs(staff_client, a_run):
+    run = a_run(state="failed", sealed_values=b"sealed-bytes", values={"HOST": "db1"})
+    assert f"/admin/runbooks/run/{run.pk}/change/" in text_of(staff_client.get("/admin/runbooks/run/?q=restart"))
+    page = text_of(staff_client.get(f"/admin/runbooks/run/{run.pk}/change/"))
+    assert "db1" in page
+    assert "sealed" not in page
+
+
+def test_staff_may_change_nothing(staff_client, a_run):
+    run = a_run()
+    change = f"/admin/runbooks/run/{run.pk}/"
+    assert staff_client.get("/admin/runbooks/run/add/").status_code == 403
+    assert staff_client.post(change + "change/", {"state": "succeeded"}).status_code == 403
+    assert staff_client.post(change + "delete/", {"post": "yes"}).status_code == 403
+    run.refresh_from_db()
+    assert run.state == "queued"
+
+
+def test_the_review_is_not_for_others(alice_client):
+    assert alice_client.get("/admin/runbooks/run/").status_code == 302

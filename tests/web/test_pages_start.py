@@ -1,0 +1,114 @@
+"""Starting a run from its form, and what the page says when it cannot start."""
+
+import pytest
+from django.test import Client
+
+from runbooks.models import Run, State
+
+START = "/runbooks/restart.md/runs/"
+
+
+def text_of(answer) -> str:
+    return answer.content.decode()
+
+
+def test_execute_starts_a_run_and_leads_to_it(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(requirements={"HOST": "The host"}))
+    answer = alice_client.post(START, {"HOST": "db1"})
+    run = Run.objects.get()
+    assert answer.url == f"/runs/{run.pk}/"
+    assert (run.actor, run.runbook, run.values) == ("alice", "restart.md", {"HOST": "db1"})
+
+
+def test_lines_end_as_scripts_expect(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(requirements="NOTES: {type: multiline}"))
+    alice_client.post(START, {"NOTES": "one\r\ntwo"})
+    assert Run.objects.get().values == {"NOTES": "one\ntwo"}
+
+
+def test_a_box_that_is_not_ticked_is_not_its_default(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(requirements='FORCE: {type: boolean, default: "true"}'))
+    # As a browser sends it: the hidden field, and the box only when it is ticked.
+    alice_client.post(START, {"FORCE": "false"})
+    alice_client.post(START, {"FORCE": ["false", "true"]})
+    assert [run.values["FORCE"] for run in Run.objects.order_by("pk")] == ["false", "true"]
+
+
+def test_what_does_not_fit_is_said_at_its_field_and_what_was_typed_stays(alice_client, library, a_runbook):
+    requirements = {"HOST": "The host", "COUNT": "{type: number}", "API_TOKEN": "A token"}
+    library.add("restart.md", a_runbook(requirements=requirements))
+    answer = alice_client.post(START, {"COUNT": "many", "API_TOKEN": "hunter2"})
+    page = text_of(answer)
+    assert answer.status_code == 422
+    assert not Run.objects.exists()
+    assert 'role="alert"' in page
+    assert '<a href="#field-HOST">HOST</a>' in page
+    assert 'aria-describedby="field-HOST-hint field-HOST-error" aria-invalid="true"' in page
+    assert 'value="many"' in page
+    assert "hunter2" not in page
+
+
+def test_a_value_that_nobody_asked_for_is_refused_by_name(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook())
+    answer = alice_client.post(START, {"LD_PRELOAD": "/tmp/evil.so"})
+    assert answer.status_code == 422
+    assert "<li>LD_PRELOAD: " in text_of(answer)
+    assert not Run.objects.exists()
+
+
+def test_a_runbook_with_errors_does_not_start(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(language="brainfuck"))
+    answer = alice_client.post(START)
+    assert answer.status_code == 422
+    assert "Nothing was started." in text_of(answer)
+    assert not Run.objects.filter(state=State.QUEUED).exists()
+
+
+def test_a_runbook_may_ask_to_be_confirmed(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(settings={"confirm": "true"}, requirements={"HOST": "The host"}))
+    answer = alice_client.post(START)
+    assert answer.status_code == 422
+    assert "Tick the box" in text_of(answer)
+    assert 'id="field-HOST-error"' in text_of(answer)
+    assert not Run.objects.exists()
+    assert alice_client.post(START, {"runbookweb.confirm": "true", "HOST": "db1"}).status_code == 302
+    assert Run.objects.get().values == {"HOST": "db1"}
+
+
+def test_it_refuses_a_run_without_the_claim_and_names_it(bob_client, library, a_runbook):
+    library.add("restart.md", a_runbook(claims={"roles": ["sre"]}))
+    answer = bob_client.post(START)
+    assert answer.status_code == 403
+    assert "You need one of these roles: sre. You have: none." in text_of(answer)
+    assert [run.state for run in Run.objects.all()] == [State.REFUSED]
+
+
+def test_claims_that_cannot_be_read_let_nobody_run_it(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(claims={"roles": ["sre"]}).replace("roles: sre", "roles: [sre"))
+    answer = alice_client.post(START)
+    assert answer.status_code == 403
+    assert "Required Claims cannot be read" in text_of(answer)
+
+
+def test_nobody_starts_anything_without_signing_in(db, client, library, a_runbook):
+    library.add("restart.md", a_runbook())
+    assert client.post(START).url == "/login/"
+    assert not Run.objects.exists()
+
+
+def test_another_site_cannot_send_the_form(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook())
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = alice_client.cookies
+    assert strict.post(START).status_code == 403
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["nothing.md", "../restart.md", "restart"])
+def test_what_is_not_there_cannot_start(alice_client, library, path):
+    assert alice_client.post(f"/runbooks/{path}/runs/").status_code == 404
+
+
+def test_it_takes_a_form_and_nothing_else(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook())
+    assert alice_client.get(START).status_code == 405
