@@ -11,6 +11,7 @@
     let isFollowing = !location.hash.startsWith("#L");
     let hasEnded = false;
     let isPlanned = false;
+    let lastTop = 0;
 
     const isAtEnd = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
     const showFollow = () => { follow.hidden = isFollowing || isAtEnd(); };
@@ -24,6 +25,7 @@
         isPlanned = false;
         trim();
         if (isFollowing) toEnd();
+        lastTop = lines.scrollTop;
         showFollow();
       });
     }
@@ -37,11 +39,13 @@
       }
     }
 
-    // Only the reader's own movement decides: new lines move the end away from under a reader who stands still.
-    for (const event of ["wheel", "touchmove", "keydown", "pointerup"]) {
-      lines.addEventListener(event, () => setTimeout(() => { isFollowing = isAtEnd(); showFollow(); }, 50), { passive: true });
-    }
-    lines.addEventListener("scroll", () => { if (isAtEnd()) { isFollowing = true; showFollow(); } }, { passive: true });
+    // Up is the reader's own movement: ours goes to the end alone, and new lines move nobody.
+    lines.addEventListener("scroll", () => {
+      if (lines.scrollTop < lastTop) isFollowing = false;
+      else if (isAtEnd()) isFollowing = true;
+      lastTop = lines.scrollTop;
+      showFollow();
+    }, { passive: true });
     follow.addEventListener("click", () => { isFollowing = true; toEnd(); showFollow(); lines.focus(); });
     new ResizeObserver(plan).observe(lines);
     if (isFollowing) toEnd();
@@ -56,6 +60,13 @@
     stream.addEventListener("htmx:after:sse:connection", () => say(""));
     stream.addEventListener("htmx:sse:error", () => say("Connection lost, trying again…"));
     stream.addEventListener("done", () => { hasEnded = true; say(""); });
+    // htmx begins a tick after its own script; an extension that comes later has missed the beginning.
+    let hasAsked = false;
+    stream.addEventListener("htmx:before:request", () => { hasAsked = true; });
+    addEventListener("load", () => setTimeout(() => {
+      const isAsking = stream._htmx?.sse || stream.classList.contains(htmx.config.requestClass);
+      if (!hasAsked && !isAsking) htmx.process(stream, true);
+    }));
     // The extension reconnects what was connected once; that first time is ours to repeat.
     stream.addEventListener("htmx:finally:request", () => {
       if (hasEnded || stream._htmx?.sse) return;

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
+from django.utils import timezone
 
 from runbooks.document.parse import parse
 from runbooks.document.runbook import Runbook, looks_secret
@@ -90,8 +91,14 @@ def launch(run: Run) -> subprocess.Popen | None:
     """
     with contextlib.ExitStack() as stack:
         try:
+            if not run.folder.is_dir():
+                prepare_folder(run.folder)  # somebody has deleted it
             lock = stack.enter_context(_locked(run.folder))
-        except OSError:
+        except BlockingIOError:
+            return None
+        except OSError as problem:
+            # Left in the queue, it would be the first of it for ever and keep the others from their turn.
+            _fail_in_the_queue(run, f"{problem.filename}: {problem.strerror}")
             return None
         if not run.take():
             return None
@@ -115,6 +122,11 @@ def fail(run: Run, reason: str) -> Result:
         append_note(run.log, f"could not start: {reason}")
         write_result(run.folder, result)
     return result
+
+
+def _fail_in_the_queue(run: Run, reason: str) -> None:
+    ended = {"ended_at": timezone.now(), "return_code": 127, "sealed_values": None}
+    run.move(State.QUEUED, state=State.FAILED, warnings=[f"could not start: {reason}"], **ended)
 
 
 def complaint(folder: Path) -> str:
@@ -160,7 +172,7 @@ def read_result(folder: Path) -> Result | None:
     """How the script ended, once that is known."""
     try:
         lines = (folder / "result").read_text().splitlines()
-    except OSError:
+    except (OSError, ValueError):
         return None
     pairs = [line.partition(" ")[::2] for line in lines]
     found = dict(pairs)

@@ -80,12 +80,15 @@ class Runner:
 
     def _look_after(self, run: Run) -> None:
         if run.pk not in self.tasks:
-            task = self.tasks[run.pk] = asyncio.create_task(_logged(self._until_settled(run), f"run {run.pk}"))
-            task.add_done_callback(lambda _: self._let_go(run.pk))
+            self.tasks[run.pk] = asyncio.create_task(self._until_let_go(run))
 
-    def _let_go(self, pk: int) -> None:
-        del self.tasks[pk]
-        self.bell.set()  # there is room for the next
+    async def _until_let_go(self, run: Run) -> None:
+        try:
+            if await _logged(self._until_settled(run), f"run {run.pk}"):
+                # There is room for the next. What has failed waits for a sweep, or it would fail without a pause.
+                self.bell.set()
+        finally:
+            del self.tasks[run.pk]
 
     async def _until_settled(self, run: Run) -> None:
         ring(run.folder)  # readers that wait for the first line learn that the script has started
@@ -143,9 +146,11 @@ def _begin_again(run: Run) -> None:
         run.move(State.RUNNING, state=State.QUEUED, started_at=None)
 
 
-async def _logged(work: Awaitable[None], what: str) -> None:
+async def _logged(work: Awaitable[None], what: str) -> bool:
+    """Whether it went well; one run that cannot be handled must not stop all the others, and is looked at again."""
     try:
         await work
     except Exception:
-        # One run that cannot be handled must not stop all the others; the next look tries again.
         logger.exception("Trouble while %s", what)
+        return False
+    return True

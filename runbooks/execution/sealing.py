@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
@@ -10,6 +12,9 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 
 SHOWN = "***"
+PERCENT = re.compile("%[0-9A-F]{2}")
+BASE64_LINE = 76
+SHORTEST_PIECE = 8  # of a base64 text: shorter ones would be found in harmless words
 
 
 def seal(values: Mapping[str, str]) -> bytes:
@@ -36,17 +41,22 @@ def patterns(secrets: Iterable[str]) -> list[bytes]:
 def _forms(text: str) -> Iterator[bytes]:
     raw = text.encode("utf-8", "surrogateescape")
     yield raw
-    for escaped in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], quote(raw, safe="")):
+    for escaped in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], shlex.quote(text)):
         yield escaped.encode("utf-8", "surrogateescape")
-    yield quote(raw).encode()
-    yield quote_plus(raw).encode()
+    for percent in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
+        yield percent.encode()
+        yield PERCENT.sub(lambda escape: escape[0].lower(), percent).encode()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(raw).rstrip(b"=")
+        encoded = encode(raw).rstrip(b"=")
+        yield encoded
+        # The command base64 breaks its lines.
+        lines = (encoded[start : start + BASE64_LINE] for start in range(0, len(encoded), BASE64_LINE))
+        yield from (line for line in lines if len(line) >= SHORTEST_PIECE)
         # Within a longer text (user:password), the value begins at any of three places in a group of base64.
         for before in range(3):
             encoded = encode(b"\0" * before + raw)
             inner = encoded[-(-before * 8 // 6) : len(encoded) // 4 * 4 - (4 if (before + len(raw)) % 3 else 0)]
-            if len(inner) >= 8:
+            if len(inner) >= SHORTEST_PIECE:
                 yield inner
 
 

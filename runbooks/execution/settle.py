@@ -64,8 +64,8 @@ def _append_to_history(run: Run, state: State, return_code: int | None, ended_at
 def _file(run: Run) -> Path | None:
     """The runbook's file, if it is still there and below RUNBOOKS_DIR."""
     root = settings.RUNBOOKS_DIR.resolve()
-    file = (root / run.runbook).resolve()
-    return file if file.is_relative_to(root) and file.is_file() else None
+    file = _inside(root / run.runbook, root)
+    return file if file and file.is_file() else None
 
 
 def _keep_outputs(run: Run) -> list[str]:
@@ -75,15 +75,24 @@ def _keep_outputs(run: Run) -> list[str]:
         source, target = run.work / output, run.folder / "outputs" / output
         if target.exists() or not run.work.exists():
             continue
-        # A link could be one to any file of the server's, which would then be offered as the run's.
-        if not source.resolve().is_relative_to(run.work.resolve()) or not source.exists():
+        found = _inside(source, run.work.resolve())
+        if not found:
             warnings.append(f"Output {output} was not there at the end.")
             continue
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.move(source.resolve(), target)
+            shutil.move(found, target)
         except (OSError, shutil.Error) as problem:
             with contextlib.suppress(OSError):
                 shutil.rmtree(target)
             warnings.append(f"Output {output} could not be kept: {problem}")
     return warnings
+
+
+def _inside(path: Path, folder: Path) -> Path | None:
+    """The real path of what is there, unless a link leads out of the folder: to any file of the server's, that is."""
+    try:
+        found = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # before Python 3.13, a loop of links is the latter
+        return None
+    return found if found.is_relative_to(folder) else None

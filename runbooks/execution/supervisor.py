@@ -13,6 +13,7 @@ of what a short run costs.
 """
 
 import _signal as signal  # the module signal imports enum, which takes half as long as all of Python's start
+import bisect
 import fcntl
 import marshal
 import os
@@ -124,26 +125,38 @@ class Mask:
 
     def __init__(self, secrets):
         self.secrets = sorted(secrets, key=len, reverse=True)
+        self.in_order = sorted(secrets)
+        self.longest = max(map(len, secrets), default=0)
+        self.first_bytes = {secret[0] for secret in secrets}
 
     def __call__(self, body):
         for secret in self.secrets:
             body = body.replace(secret, b"***")
         return body
 
-    def settled(self, body):
-        """How many bytes of an unfinished line can be shown: no secret begins in them and ends later."""
-        cut = len(body)
-        for secret in self.secrets:
-            for size in range(min(len(secret) - 1, len(body)), len(body) - cut, -1):
-                if body.endswith(secret[:size]):
-                    cut = len(body) - size
-                    break
-        # A whole secret that lies across the cut must not be cut in two either.
-        for secret in self.secrets * len(self.secrets):
-            start = body.find(secret, max(0, cut - len(secret) + 1))
-            if 0 <= start < cut:
-                cut = start
-        return cut
+    def unfinished(self, body):
+        """What can be shown of an unfinished line, and the rest, which may be the beginning of a secret."""
+        shown = b""
+        while True:
+            found = [(start, -len(secret)) for secret in self.secrets if (start := body.find(secret)) >= 0]
+            if not found:
+                cut = self._beginning(body)
+                return shown + body[:cut], body[cut:]
+            start, size = min(found)
+            if self._begins_a_longer_one(body[start:]):
+                return shown + body[:start], body[start:]
+            shown, body = shown + body[:start] + b"***", body[start - size :]
+
+    def _beginning(self, body):
+        """Where the longest end of this text is that a secret begins with."""
+        for position in range(max(0, len(body) - self.longest + 1), len(body)):
+            if body[position] in self.first_bytes and self._begins_a_longer_one(body[position:]):
+                return position
+        return len(body)
+
+    def _begins_a_longer_one(self, text):
+        nearest = bisect.bisect_right(self.in_order, text)
+        return nearest < len(self.in_order) and self.in_order[nearest].startswith(text)
 
 
 class Stream:
@@ -180,10 +193,9 @@ class Stream:
 
     def flush(self, final=False):
         """Record the beginning of a line although the rest has not come."""
-        cut = len(self.pending) if final else self.mask.settled(self.pending)
-        if cut:
-            self.log.part(self.name, self.mask(self.pending[:cut]))
-        self.pending = self.pending[cut:]
+        shown, self.pending = (self.mask(self.pending), b"") if final else self.mask.unfinished(self.pending)
+        if shown:
+            self.log.part(self.name, shown)
         self.flush_at = None
 
     def close(self):
@@ -272,7 +284,8 @@ class Supervisor:
                 os._exit(127)  # it died before the line above could have told us
             os.dup2(self.streams[0].script_end, 1)
             os.dup2(self.streams[1].script_end, 2)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, a script should not
+            # Python ignores the first two, and a shell's & the third; a script should not.
+            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_DFL)
             os.chdir(self.specification["folder"])
             os.execve(argv[0], argv, self.specification["environment"])

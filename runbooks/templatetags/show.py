@@ -20,11 +20,13 @@ def runbook_name(path: str) -> str:
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """The two largest units, such as 1 h 3 min; below ten seconds with a tenth."""
+    """The two largest units, such as 1 h 3 min; below ten seconds with a tenth, below one in ms."""
     if seconds is None:
         return NOTHING
+    if seconds < 1:
+        return f"{1000 * max(seconds, 0):.0f} ms"
     if seconds < 10:
-        return f"{max(seconds, 0):.1f} s"
+        return f"{seconds:.1f} s"
     rest, words = int(seconds), []
     for unit, size in UNITS:
         count, rest = divmod(rest, size)

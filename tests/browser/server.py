@@ -19,7 +19,7 @@ class Server:
     def __init__(self, folder: Path):
         self.folder, self.runbooks, self.data = folder, folder / "runbooks", folder / "data"
         self.log = folder / "server.log"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen | None = None
 
@@ -73,7 +73,7 @@ class Server:
             return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     # Below the range from which systems take the ports of outgoing connections: one of those might take it meanwhile.
     for port in random.sample(range(20_000, 32_000), 100):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -79,8 +79,8 @@ def test_a_foreign_host_name_is_answered_in_words(client):
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        *((0.04, "0.0 s"), (9.96, "10.0 s"), (59.9, "59 s"), (60, "1 min"), (900, "15 min"), (3605, "1 h")),
-        *((3700, "1 h 1 min"), (200000, "2 d 7 h"), (-0.1, "0.0 s"), (None, "\N{EN DASH}")),
+        *((0.04, "40 ms"), (9.96, "10.0 s"), (59.9, "59 s"), (60, "1 min"), (900, "15 min"), (3605, "1 h")),
+        *((3700, "1 h 1 min"), (200000, "2 d 7 h"), (-0.1, "0 ms"), (None, "\N{EN DASH}")),
     ],
 )
 def test_a_duration_is_told_in_its_two_largest_units(seconds, words):
