@@ -1,0 +1,38 @@
+"""A run belongs to no server process: it survives its death, and the page that was open catches up by itself."""
+
+import pytest
+from playwright.sync_api import expect
+
+from .pages import execute, line, lines, open_runbook, state
+
+pytestmark = pytest.mark.browser
+
+LINES = [f"line {number}" for number in range(1, 201)]
+# htmx says in the console that it tries again; that its reconnected request ends by an abort is its own affair.
+RECONNECTING = ("/events/", "htmx:sse:error", "signal is aborted without reason")
+SCRIPT = """\
+n=0
+while [ "$n" -lt 200 ]; do
+  n=$((n + 1))
+  echo "line $n"
+  sleep 0.05
+done"""
+
+
+def test_a_server_killed_in_the_middle_loses_neither_the_run_nor_a_line(visit, server, add_runbook):
+    file = add_runbook("Survivor", script=SCRIPT)
+    page = visit("alice", allowed=RECONNECTING)
+    number = execute(page, "Survivor")
+    expect(line(page, "line 30")).to_be_attached()
+    server.kill()
+    expect(page.get_by_text("trying again")).to_be_visible()
+    server.start()
+    expect(page.get_by_text("trying again")).to_be_hidden()
+    expect(state(page)).to_have_text("succeeded")
+    assert lines(page).all_text_contents() == LINES
+    assert server.printed(number).decode().splitlines() == LINES
+
+    open_runbook(page, "Survivor")
+    page.get_by_text("History in the file").click()
+    expect(page.get_by_role("heading", name="exit code 0")).to_have_count(1)
+    assert file.read_text().count("exit code 0") == 1
