@@ -32,7 +32,7 @@ class Run(models.Model):
     actor = models.CharField(max_length=255, help_text="who asked for it")
     claims = models.JSONField(default=dict, help_text="the actor's claims at that time")
     values = models.JSONField(default=dict, help_text="the form's values; a secret is ***")
-    sealed_values = models.BinaryField(null=True, help_text="all values, encrypted, until the script starts")
+    sealed_values = models.BinaryField(null=True, help_text="the secret values, encrypted, until the script starts")
     source = models.TextField(help_text="the runbook as it was asked for, without its History")
     timeout = models.PositiveIntegerField(help_text="seconds")
 

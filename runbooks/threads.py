@@ -11,16 +11,25 @@ from django.db import connections
 P = ParamSpec("P")
 T = TypeVar("T")
 
-POOL = ThreadPoolExecutor(max_workers=4, thread_name_prefix="runbooks")
 
-
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function that may block.
+class Threads:
+    """A few threads; calling it calls a function in one of them.
 
     Each thread keeps its connection to the database: to open and close one takes longer than most of what is asked.
     (database_sync_to_async would do that for each call, and make all streams wait for one thread.)
     """
-    return await asyncio.get_running_loop().run_in_executor(POOL, partial(_call, partial(function, *args, **kwargs)))
+
+    def __init__(self, name: str, *, most: int):
+        self.pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix=name)
+
+    async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        call = partial(_call, partial(function, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(self.pool, call)
+
+
+# Apart, for settling may wait for a lock and starting may copy a great many files: no stream should wait for that.
+in_thread = Threads("streams", most=4)
+in_runner_thread = Threads("runner", most=8)
 
 
 def _call(function: Callable[[], T]) -> T:

@@ -2,6 +2,7 @@
 (() => {
   const MOST_LINES = 10000;
   const RETRY = 1000;
+  const REFUSED = [401, 403, 404];
 
   function setUp(panel) {
     const lines = panel.querySelector("[data-log-lines]");
@@ -12,6 +13,7 @@
     let hasEnded = false;
     let isPlanned = false;
     let lastTop = 0;
+    let lastHeight = 0;
 
     const isAtEnd = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
     const showFollow = () => { follow.hidden = isFollowing || isAtEnd(); };
@@ -25,9 +27,14 @@
         isPlanned = false;
         trim();
         if (isFollowing) toEnd();
-        lastTop = lines.scrollTop;
+        remember();
         showFollow();
       });
+    }
+
+    function remember() {
+      lastTop = lines.scrollTop;
+      lastHeight = lines.scrollHeight;
     }
 
     function trim() {
@@ -39,11 +46,11 @@
       }
     }
 
-    // Up is the reader's own movement: ours goes to the end alone, and new lines move nobody.
+    // Up is the reader's own movement, unless lines have gone: ours goes to the end alone, and new lines move nobody.
     lines.addEventListener("scroll", () => {
-      if (lines.scrollTop < lastTop) isFollowing = false;
+      if (lines.scrollTop < lastTop && lines.scrollHeight >= lastHeight) isFollowing = false;
       else if (isAtEnd()) isFollowing = true;
-      lastTop = lines.scrollTop;
+      remember();
       showFollow();
     }, { passive: true });
     follow.addEventListener("click", () => { isFollowing = true; toEnd(); showFollow(); lines.focus(); });
@@ -58,8 +65,19 @@
 
     new MutationObserver(plan).observe(lines, { childList: true });
     stream.addEventListener("htmx:after:sse:connection", () => say(""));
-    stream.addEventListener("htmx:sse:error", () => say("Connection lost, trying again…"));
-    stream.addEventListener("done", () => { hasEnded = true; say(""); });
+    function end(words) {
+      hasEnded = true;
+      say(words);
+    }
+
+    function explain(status) {
+      if (REFUSED.includes(status)) end("You are signed out, or may not see this run any more. Reload the page to sign in.");
+      else say("Connection lost, trying again…");
+    }
+
+    stream.addEventListener("htmx:sse:error", (event) => explain(event.detail.status));
+    stream.addEventListener("htmx:before:sse:connection", (event) => { if (hasEnded) event.preventDefault(); });
+    stream.addEventListener("done", () => end(""));
     // htmx begins a tick after its own script; an extension that comes later has missed the beginning.
     let hasAsked = false;
     stream.addEventListener("htmx:before:request", () => { hasAsked = true; });
@@ -68,10 +86,10 @@
       if (!hasAsked && !isAsking) htmx.process(stream, true);
     }));
     // The extension reconnects what was connected once; that first time is ours to repeat.
-    stream.addEventListener("htmx:finally:request", () => {
+    stream.addEventListener("htmx:finally:request", (event) => {
       if (hasEnded || stream._htmx?.sse) return;
-      say("Not connected, trying again…");
-      setTimeout(() => htmx.trigger(stream, "connect"), RETRY);
+      explain(event.detail.ctx.response?.status);
+      if (!hasEnded) setTimeout(() => htmx.trigger(stream, "connect"), RETRY);
     });
   }
 

@@ -52,7 +52,7 @@ def cancel_run(actor: Actor, run: Run) -> None:
     asked = {"cancelled_at": timezone.now(), "cancelled_by": actor.id}
     if run.move(State.QUEUED, state=State.CANCELLED, ended_at=timezone.now(), sealed_values=None, **asked):
         ring(run.folder)
-    elif not run.cancelled_at and run.move(State.RUNNING, **asked):
+    elif Run.objects.filter(pk=run.pk, state=State.RUNNING, cancelled_at=None).update(**asked):
         ring(run.folder)
         ring_runner()
 

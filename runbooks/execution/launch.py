@@ -26,6 +26,7 @@ from runbooks.document.validate import BadInput, NoInterpreter, input_files, int
 from runbooks.execution import sealing
 from runbooks.models import Run, State
 from runbooks.output.entries import append_note
+from runbookweb.env import VARIABLES
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 PYTHON = os.path.realpath(sys._base_executable or sys.executable)
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 DEFAULTS = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/", "LANG": "C.UTF-8"}
+OWN = {variable.name for variable in VARIABLES if variable.secret}  # no glob gives these away
 # Nobody sits at a terminal: no pager may wait for a key, and Python's output must not wait for a full buffer.
 FIXED = {
     "TERM": "dumb",
@@ -48,6 +50,9 @@ FIXED = {
 
 class CannotLaunch(Exception):
     """The script could not be started; str() says why, for people."""
+
+
+ENDED = (State.SUCCEEDED, State.FAILED, State.TIMED_OUT, State.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,9 @@ def provided_values() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if any(fnmatchcase(name, glob) for glob in settings.SCRIPT_ENV) and not is_refused_name(name)
+        if any(fnmatchcase(name, glob) for glob in settings.SCRIPT_ENV)
+        and name not in OWN
+        and not is_refused_name(name)
     }
 
 
@@ -82,37 +89,46 @@ def prepare_folder(folder: Path) -> None:
     (folder / "log").touch(mode=0o600)
 
 
-def launch(run: Run) -> subprocess.Popen | None:
-    """Take a queued run and start its supervisor; None if it was not there to take, or could not be started.
+def take(run: Run) -> int | None:
+    """Take a queued run; the descriptor of its lock, to start it with, or None if it was not there to take.
 
-    1. Lock the run's folder: who looks from now on sees a run that lives.
-    2. Take the row; the loser of a race lets go.
-    3. Start the supervisor, which inherits the lock, so that there is no moment without it.
+    The folder is locked first and the row taken then: who looks in between sees a run that lives.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            if not run.folder.is_dir():
-                prepare_folder(run.folder)  # somebody has deleted it
-            lock = stack.enter_context(_locked(run.folder))
-        except BlockingIOError:
-            return None
-        except OSError as problem:
-            # Left in the queue, it would be the first of it for ever and keep the others from their turn.
-            _fail_in_the_queue(run, f"{problem.filename}: {problem.strerror}")
-            return None
-        if not run.take():
-            return None
-        try:
-            return _start_supervisor(run, lock)
-        except CannotLaunch as problem:
-            fail(run, str(problem))
-        except OSError as problem:
-            fail(run, f"{problem.filename or 'the supervisor'}: {problem.strerror}")
-        except Exception:
-            # Without an end it would be taken and fail again for ever.
-            logger.exception("Run %s could not be started", run.pk)
-            fail(run, "an error in Runbookweb itself; its log says more")
+    try:
+        if not run.folder.is_dir():
+            prepare_folder(run.folder)  # somebody has deleted it
+        lock = _lock(run.folder)
+    except BlockingIOError:
         return None
+    except OSError as problem:
+        # Left in the queue, it would be the first of it for ever and keep the others from their turn.
+        _fail_in_the_queue(run, f"{problem.filename}: {problem.strerror}")
+        return None
+    if run.take() and not has_started(run.folder):
+        return lock
+    # Lost the race; or it has begun already, and a power cut took that from the database: its folder tells the rest.
+    os.close(lock)
+    return None
+
+
+def start(run: Run, lock: int) -> subprocess.Popen | None:
+    """Start the supervisor of a taken run, which inherits its lock: there is no moment without it.
+
+    None if that is not possible; the run then has a result that says why.
+    """
+    try:
+        return _start_supervisor(run, lock)
+    except CannotLaunch as problem:
+        fail(run, str(problem))
+    except OSError as problem:
+        fail(run, f"{problem.filename or 'the supervisor'}: {problem.strerror}")
+    except Exception:
+        # Without an end it would be taken and fail again for ever.
+        logger.exception("Run %s could not be started", run.pk)
+        fail(run, "an error in Runbookweb itself; its log says more")
+    finally:
+        os.close(lock)
+    return None
 
 
 def fail(run: Run, reason: str) -> Result:
@@ -164,8 +180,14 @@ def is_alive(folder: Path) -> bool:
 
 
 def has_started(folder: Path) -> bool:
-    """Whether the script may have begun."""
-    return (folder / "started").exists()
+    """Whether the script may have begun; what cannot be looked into may hold anything."""
+    try:
+        (folder / "started").lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_result(folder: Path) -> Result | None:
@@ -177,7 +199,7 @@ def read_result(folder: Path) -> Result | None:
     pairs = [line.partition(" ")[::2] for line in lines]
     found = dict(pairs)
     try:
-        return Result(
+        result = Result(
             state=State(found["state"]),
             return_code=int(found["return_code"]),
             ended_at=float(found["ended_at"]),
@@ -186,6 +208,9 @@ def read_result(folder: Path) -> Result | None:
         )
     except (KeyError, ValueError):
         return None
+    # A script of the same user can write this file too: what the database cannot take is no result.
+    is_sound = result.state in ENDED and 0 <= result.return_code < 1000 and 0 <= result.killed < 10**6
+    return result if is_sound and 0 <= result.ended_at < 10**11 else None
 
 
 def write_result(folder: Path, result: Result) -> None:
@@ -196,14 +221,14 @@ def write_result(folder: Path, result: Result) -> None:
     draft.rename(folder / "result")
 
 
-@contextlib.contextmanager
-def _locked(folder: Path):
+def _lock(folder: Path) -> int:
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield lock
-    finally:
+    except BlockingIOError:
         os.close(lock)
+        raise
+    return lock
 
 
 def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
@@ -234,8 +259,6 @@ def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
         )
     with contextlib.suppress(BrokenPipeError), supervisor.stdin as pipe:
         pipe.write(specification)
-    if run.sealed_values:
-        run.move(State.RUNNING, sealed_values=None)
     return supervisor
 
 

@@ -6,6 +6,7 @@ the last one stopped. Messages only say "look again".
 
 import asyncio
 import logging
+import shutil
 import subprocess
 import time
 from collections.abc import Awaitable
@@ -19,9 +20,9 @@ from django.conf import settings
 from runbooks.execution import launch
 from runbooks.execution.control import RUNNER
 from runbooks.execution.settle import settle
-from runbooks.models import Run, State
+from runbooks.models import ACTIVE, Run, State
 from runbooks.output.watch import ring, watch
-from runbooks.threads import in_thread
+from runbooks.threads import in_runner_thread
 
 SWEEP = 2.0  # seconds after which the runner looks at the table although nobody rang
 PULSE = 1.0  # seconds after which it looks whether a supervisor still lives
@@ -49,6 +50,7 @@ class Runner:
     async def run(self) -> None:
         """Take and settle runs until cancelled; scripts go on without a runner."""
         try:
+            await _logged(in_runner_thread(tidy), "tidying up")
             while True:
                 self.bell.clear()
                 await _logged(self.look(), "looking for runs")
@@ -64,37 +66,38 @@ class Runner:
 
     async def look(self) -> None:
         """One look at the table: adopt what runs, pass on requests to end, take what waits as long as there is room."""
-        for run in await in_thread(running):
+        for run in await in_runner_thread(running):
             self._look_after(run)
             if run.cancelled_at:
                 launch.cancel(run)
         room = settings.MAX_CONCURRENT_RUNS - len(self.tasks)
-        for run in await in_thread(queued, limit=room) if room > 0 else []:
-            supervisor = await in_thread(launch.launch, run)
-            if supervisor:
-                self.supervisors.append(supervisor)
-            if run.state == State.RUNNING:
-                self._look_after(run)
+        for run in await in_runner_thread(queued, limit=room) if room > 0 else []:
+            lock = await in_runner_thread(launch.take, run)
+            if lock is not None:
+                self._look_after(run, lock=lock)
         # Reaped here, not when a run is settled: a supervisor lives on for a moment after it has written the result.
         self.supervisors = [supervisor for supervisor in self.supervisors if supervisor.poll() is None]
 
-    def _look_after(self, run: Run) -> None:
+    def _look_after(self, run: Run, *, lock: int | None = None) -> None:
         if run.pk not in self.tasks:
-            self.tasks[run.pk] = asyncio.create_task(self._until_let_go(run))
+            self.tasks[run.pk] = asyncio.create_task(self._until_let_go(run, lock))
 
-    async def _until_let_go(self, run: Run) -> None:
+    async def _until_let_go(self, run: Run, lock: int | None) -> None:
         try:
-            if await _logged(self._until_settled(run), f"run {run.pk}"):
+            if await _logged(self._until_settled(run, lock), f"run {run.pk}"):
                 # There is room for the next. What has failed waits for a sweep, or it would fail without a pause.
                 self.bell.set()
         finally:
             del self.tasks[run.pk]
 
-    async def _until_settled(self, run: Run) -> None:
-        ring(run.folder)  # readers that wait for the first line learn that the script has started
+    async def _until_settled(self, run: Run, lock: int | None) -> None:
+        ring(run.folder)  # readers that wait for the first line learn that the run has been taken
         bell = watch(run.folder, wants_log=False)
         try:
-            while not await in_thread(settle_if_ended, run):
+            if lock is not None:
+                supervisor = await in_runner_thread(launch.start, run, lock)
+                self.supervisors += [supervisor] if supervisor else []
+            while not await in_runner_thread(settle_if_ended, run):
                 while not await bell.wait(PULSE):
                     continue
         finally:
@@ -112,7 +115,7 @@ async def run_forever() -> None:
 
 
 def running() -> list[Run]:
-    return list(Run.objects.filter(state=State.RUNNING))
+    return list(Run.objects.filter(state=State.RUNNING).defer("source"))
 
 
 def queued(*, limit: int) -> list[Run]:
@@ -120,14 +123,28 @@ def queued(*, limit: int) -> list[Run]:
     return list(Run.objects.filter(state=State.QUEUED).order_by("pk")[:limit])
 
 
+def tidy() -> None:
+    """Remove the working folders of runs that have ended: a server that died at the wrong moment has left them."""
+    left = [folder for folder in settings.EXECUTION_DIR.glob("*") if folder.name.isascii() and folder.name.isdigit()]
+    ended = Run.objects.exclude(state__in=ACTIVE).filter(pk__in=[int(folder.name) for folder in left[:500]])
+    for run in ended.only("pk"):
+        shutil.rmtree(run.work, ignore_errors=True)
+
+
 def settle_if_ended(run: Run) -> bool:
     """Settle a run whose script has ended; True means that this runner need not look after it any more."""
+    if not run.folder.is_dir():
+        settle(run, None)  # somebody has deleted it: nobody will ever know
+        return True
+    has_started = launch.has_started(run.folder)
+    if has_started and run.sealed_values:
+        run.move(State.RUNNING, sealed_values=None)  # not before: without them it could not be started again
     # In this order: a supervisor writes the result before it lets go of the lock.
     is_alive = launch.is_alive(run.folder)
     result = launch.read_result(run.folder)
     if is_alive and not result:
         return False
-    if result or launch.has_started(run.folder):
+    if result or has_started or launch.has_started(run.folder):
         settle(run, result)
     else:
         _begin_again(run)

@@ -1,7 +1,8 @@
 """Records how a run ended: in its row, in the runbook's History, and in what is kept of its working folder."""
 
-import contextlib
+import logging
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -10,10 +11,12 @@ from django.utils import timezone
 
 from runbooks.document import history
 from runbooks.document.parse import parse
-from runbooks.execution.launch import Result
+from runbooks.execution.launch import Result, complaint
 from runbooks.models import Run, State
 from runbooks.output.entries import excerpt
 from runbooks.output.watch import ring
+
+logger = logging.getLogger(__name__)
 
 
 def settle(run: Run, result: Result | None) -> None:
@@ -25,8 +28,8 @@ def settle(run: Run, result: Result | None) -> None:
     state = result.state if result else State.LOST
     ended_at = datetime.fromtimestamp(result.ended_at, UTC) if result else timezone.now()
     return_code = result.return_code if result else None
-    warnings = [*run.warnings, *(result.warnings if result else ())]
-    warnings += _keep_outputs(run) + _append_to_history(run, state, return_code, ended_at)
+    warnings = [*run.warnings, *(result.warnings if result else _last_words(run))]
+    warnings += _guarded(_keep_outputs, run) + _guarded(_append_to_history, run, state, return_code, ended_at)
     won = run.move(
         State.RUNNING,
         state=state,
@@ -39,6 +42,20 @@ def settle(run: Run, result: Result | None) -> None:
     if won:
         ring(run.folder)
         shutil.rmtree(run.work, ignore_errors=True)
+
+
+def _guarded(step: Callable[..., list[str]], run: Run, *args: object) -> list[str]:
+    """The step's warnings; whatever goes wrong in it, the run is settled, or it would stay running for ever."""
+    try:
+        return step(run, *args)
+    except Exception as problem:
+        logger.exception("Trouble while run %s was settled", run.pk)
+        return [f"Not all of the run's end could be recorded: {type(problem).__name__}."]
+
+
+def _last_words(run: Run) -> list[str]:
+    words = complaint(run.folder)
+    return [f"Its supervisor failed: {words}"] if words else []
 
 
 def _append_to_history(run: Run, state: State, return_code: int | None, ended_at: datetime) -> list[str]:
@@ -76,17 +93,25 @@ def _keep_outputs(run: Run) -> list[str]:
         if target.exists() or not run.work.exists():
             continue
         found = _inside(source, run.work.resolve())
-        if not found:
-            warnings.append(f"Output {output} was not there at the end.")
-            continue
         try:
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.move(found, target)
+            if found:
+                _move(found, target)
         except (OSError, shutil.Error) as problem:
-            with contextlib.suppress(OSError):
-                shutil.rmtree(target)
-            warnings.append(f"Output {output} could not be kept: {problem}")
+            trouble = f"could not be kept: {problem}"
+        else:
+            trouble = "" if found else "was not there at the end."
+        if trouble and not target.exists():  # another runner may have been quicker
+            warnings.append(f"Output {output[:100]} {trouble}")
     return warnings
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file or folder; on another disk it is copied, and has its name only when it is whole."""
+    draft = target.with_name(f".{target.name[:200]}.draft")
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.move(source, draft)
+    draft.rename(target)
 
 
 def _inside(path: Path, folder: Path) -> Path | None:

@@ -26,8 +26,10 @@ MAX_LINE = 65536
 TAIL = 256 * 1024
 PARTIAL = 0.05  # seconds that the beginning of a line waits for the rest of it
 BACKGROUND = 2.0  # seconds that the script's background processes have after its end
+LONGEST_WAIT = 3_600_000  # milliseconds
 UNKILLABLE = 10.0  # seconds after which a process that survives SIGKILL is left to the system
 PREFIX = 37
+RESULT_ROOM = 4096
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 
 
@@ -41,10 +43,12 @@ class Log:
         self.tail = bytearray()
         self.tail_size = self.left_out = 0
         self.trouble = ""
+        self.unfinished = set()  # the streams whose last entry is a part of a line
         self._second = self._date = None
 
     def lines(self, stream, body):
         """Record complete lines, each with its line end."""
+        self.unfinished.discard(stream)
         if self.room >= len(body):
             self.room -= len(body)
             self._write(self._entries(stream, b"F", body))
@@ -56,6 +60,7 @@ class Log:
 
     def part(self, stream, body):
         """Record a part of a line, whose rest comes later or never."""
+        self.unfinished.add(stream)
         for start in range(0, len(body), MAX_LINE):
             piece = body[start : start + MAX_LINE]
             entry = self._entries(stream, b"P", piece + b"\n")
@@ -67,6 +72,9 @@ class Log:
 
     def note(self, text):
         """Record a line of the supervisor's own; the limit does not count it."""
+        if b"stderr" in self.unfinished:
+            self.unfinished.discard(b"stderr")
+            self._write(self._entries(b"stderr", b"F", b"\n"))
         self._write(self._entries(b"stderr", b"F", b"[runbook] " + text.encode("utf-8", "replace") + b"\n"))
 
     def finish(self, note=""):
@@ -218,6 +226,9 @@ class Supervisor:
         self.folder, self.specification = folder, specification
         self.grace = specification["grace"]
         self.log = Log(folder + "/log", specification["limit"])
+        # Its blocks are taken now: however full the disk is at the end, how the script ended can be written down.
+        self.result = os.open(folder + "/result.draft", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        os.write(self.result, bytes(RESULT_ROOM))
         mask = Mask(specification["secrets"])
         self.streams = [Stream(b"stdout", self.log, mask), Stream(b"stderr", self.log, mask)]
         self.poll = select.poll()
@@ -232,7 +243,7 @@ class Supervisor:
 
     def run(self):
         self._listen()
-        os.close(os.open(self.folder + "/started", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        create(self.folder, "started")
         self.pid = self._start()
         self.at["time_out"] = time.monotonic() + self.specification["timeout"]
         for stream in self.streams:
@@ -299,7 +310,8 @@ class Supervisor:
     def _wait(self):
         deadlines = [*self.at.values(), *(stream.flush_at for stream in self.streams if stream.flush_at)]
         now = time.monotonic()
-        milliseconds = max(0, int((min(deadlines) - now) * 1000) + 1) if deadlines else None
+        # poll takes no more than 24 days.
+        milliseconds = min(max(0, int((min(deadlines) - now) * 1000) + 1), LONGEST_WAIT) if deadlines else None
         for descriptor, _ in self.poll.poll(milliseconds):
             if descriptor in self.open:
                 if not self.open[descriptor].read():
@@ -421,7 +433,9 @@ class Supervisor:
         )
         if self.log.trouble:
             result += "warning %s\n" % self.log.trouble
-        write_whole(self.folder + "/result", result.encode())
+        os.ftruncate(self.result, os.pwrite(self.result, result.encode(), 0))
+        os.fsync(self.result)
+        os.rename(self.folder + "/result.draft", self.folder + "/result")
 
 
 def descendants():
@@ -470,13 +484,12 @@ def kill(pid):
         pass
 
 
-def write_whole(path, data):
-    """Write a file that is complete as soon as its name exists."""
-    draft = os.open(path + ".draft", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    os.write(draft, data)
-    os.fsync(draft)
-    os.close(draft)
-    os.rename(path + ".draft", path)
+def create(folder, name):
+    """Make an empty file that is still there after a power cut."""
+    for path, flags in ((folder + "/" + name, os.O_WRONLY | os.O_CREAT), (folder, os.O_RDONLY)):
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        os.fsync(descriptor)
+        os.close(descriptor)
 
 
 def prctl(option, value):
@@ -489,15 +502,20 @@ def prctl(option, value):
 
 
 def main():
+    # First of all: until then, a script of the same user could read our memory, where the secrets come to.
+    prctl(PR_SET_DUMPABLE, 0)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     folder, lock = sys.argv[1], int(sys.argv[2])
     specification = b"".join(iter(lambda: os.read(0, READ), b""))
+    try:
+        specification = marshal.loads(specification)  # noqa: S302 - our parent wrote it
+    except (EOFError, ValueError, TypeError):
+        return  # our parent died while it wrote; as nothing has started, the run is queued again
     # The script must not inherit the lock, or the run would look alive as long as any process of it lives.
     fcntl.fcntl(lock, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    prctl(PR_SET_DUMPABLE, 0)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    Supervisor(folder, marshal.loads(specification)).run()  # noqa: S302 - our parent wrote it
+    Supervisor(folder, specification).run()
     os._exit(0)
 
 

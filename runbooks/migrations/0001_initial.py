@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('actor', models.CharField(help_text='who asked for it', max_length=255)),
                 ('claims', models.JSONField(default=dict, help_text="the actor's claims at that time")),
                 ('values', models.JSONField(default=dict, help_text="the form's values; a secret is ***")),
-                ('sealed_values', models.BinaryField(help_text='all values, encrypted, until the script starts', null=True)),
+                ('sealed_values', models.BinaryField(help_text="the secret values, encrypted, until the script starts", null=True)),
                 ('source', models.TextField(help_text='the runbook as it was asked for, without its History')),
                 ('timeout', models.PositiveIntegerField(help_text='seconds')),
                 ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),

@@ -4,12 +4,12 @@
 def sse(data: str, *, event: str = "", id: int | None = None) -> bytes:
     r"""One event; https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
-    A `\r` would end a line for the client, so it must have been replaced before.
+    A `\r` would end a line for the client, so it is shown as its picture.
     """
     lines = []
     if event:
         lines.append(f"event: {event}")
     if id is not None:
         lines.append(f"id: {id}")
-    lines += [f"data: {line}" for line in data.split("\n")]
+    lines += [f"data: {line}" for line in data.replace("\r", "␍").split("\n")]
     return ("\n".join(lines) + "\n\n").encode("utf-8", "replace")

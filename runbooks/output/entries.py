@@ -43,10 +43,12 @@ def parse(data: bytes, *, start: int = 0) -> Iterator[Entry]:
 
 def count_lines(data: bytes) -> int:
     """How many of the script's lines end in these whole log lines."""
-    lines = data.count(b"\n")
-    if b"stdout P " in data or b"stderr P " in data:
-        lines -= len(IS_PART.findall(data))
-    return lines
+    return data.count(b"\n") - (len(IS_PART.findall(data)) if has_parts(data) else 0)
+
+
+def has_parts(data: bytes) -> bool:
+    """Whether some of these log lines may be parts of lines; a search for bytes alone, for most logs have none."""
+    return (b"stdout P " in data or b"stderr P " in data) and bool(IS_PART.search(data))
 
 
 def is_line_start(path: Path, offset: int) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -38,19 +39,24 @@ class Reader:
         """
         bell = watch(self.run.folder)
         try:
-            has_news = True
+            look_at = 0.0
             while True:
-                if has_news:
+                if time.monotonic() >= look_at:
                     await self._refresh()
                     yield Part(b"", self.offset, self.offset)
+                    look_at = time.monotonic() + LOOK_AGAIN
                 # In this order: what was printed before the run was seen to have ended is in the file by then.
                 has_ended = not self.run.is_active
                 while part := self.read():
                     yield part
                     await asyncio.sleep(0)  # a flood in one run must not hold up the others
-                if has_ended:
-                    return
-                has_news = await bell.wait(LOOK_AGAIN)
+                    if not has_ended and time.monotonic() >= look_at:
+                        break
+                else:
+                    if has_ended:
+                        return
+                    if await bell.wait(look_at - time.monotonic()):
+                        look_at = 0.0
         finally:
             bell.close()
             self.close()

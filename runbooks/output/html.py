@@ -5,14 +5,14 @@ is dropped and every other control character shown as a picture. Text is escaped
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
-from runbooks.output.entries import IS_PART, Entry, count_lines, parse
+from runbooks.output.entries import Entry, count_lines, has_parts, parse
 
 MAX_LINE = 16 * 1024
 SEQUENCE = re.compile(
-    r"\x1b\[([0-9;:]*)m"  # SGR, the one that is kept
+    r"\x1b\[([0-9;:]{0,100})m"  # SGR, the one that is kept
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # any other CSI
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC (window titles, links), DCS and the like, if they end
     r"|\x1b[ -/]*[0-Z\\^-~]"
@@ -141,17 +141,25 @@ class Line:
     number: int
     stream: str
     time: str
-    classes: Style
+    style: Style
     content: bytes = b""
     size: int = 0
 
     def add(self, content: bytes) -> None:
+        r"""Take in more of the line; what a `\r` has made an end of only leaves its colours."""
+        start = content.rstrip(b"\r").rfind(b"\r") + 1
+        if start or (self.content.endswith(b"\r") and content.strip(b"\r")):
+            self.style = _after(self.style, self.content + content[:start])
+            self.content, self.size = b"", 0
+            content = content[start:]
         self.size += len(content)
         self.content += content[: MAX_LINE - len(self.content)]
-        if b"\r" in content and self.size > MAX_LINE:
-            # A progress bar that has drawn itself a thousand times: what counts is the last time.
-            self.content = content.rstrip(b"\r").rpartition(b"\r")[2][:MAX_LINE]
-            self.size = len(self.content)
+
+    def html(self) -> str:
+        """The line as a row of the log; its style is then the one after it."""
+        if b"\x1b" in self.content:
+            self.style = _copy(self.style)
+        return _row(self, line_html(self.content.decode("utf-8", "replace"), self.style))
 
 
 @dataclass
@@ -164,35 +172,48 @@ class Lines:
 
     def skip(self, data: bytes) -> None:
         """Pass over whole log lines, so that what follows has its right number and colour."""
-        if b"\x1b" not in data and not self.open and not IS_PART.search(data):
+        if b"\x1b" not in data and not self.open and not has_parts(data):
             self.count += count_lines(data)
-        else:
-            for entry in parse(data):
-                self._add(entry)
-
-    def render(self, data: bytes) -> tuple[list[str], list[tuple[int, str]]]:
-        """The HTML of these whole log lines: new lines, and (number, HTML) of lines that had begun before them."""
-        before = self.count
-        touched: dict[int, str] = {}
+            return
         for entry in parse(data):
-            line, html = self._add(entry)
-            touched[line.number] = _row(line, html)
-        changed = [(number, html) for number, html in touched.items() if number <= before]
-        return [html for number, html in touched.items() if number > before], changed
+            line = self._add(entry)
+            if not entry.is_part:
+                self.styles[entry.stream] = _after(line.style, line.content)
 
-    def _add(self, entry: Entry) -> tuple[Line, str]:
+    def render(self, data: bytes) -> dict[int, str]:
+        """The HTML of each line of which these whole log lines tell, by number; a line may have begun before them."""
+        rows: dict[int, str] = {}
+        for entry in parse(data):
+            line = self._add(entry)
+            rows[line.number] = ""  # takes its place; an unfinished line is rendered once, however many its parts
+            if not entry.is_part:
+                rows[line.number] = line.html()
+                self.styles[entry.stream] = line.style
+        for line in self.open.values():
+            if line.number in rows:
+                rows[line.number] = replace(line).html()
+        return rows
+
+    def _add(self, entry: Entry) -> Line:
         line = self.open.pop(entry.stream, None)
         if line is None:
             self.count += 1
             line = Line(self.count, entry.stream, entry.time, self.styles[entry.stream])
         line.add(entry.content)
-        style = _copy(line.classes)
-        html = line_html(line.content.decode("utf-8", "replace"), style)
         if entry.is_part:
             self.open[entry.stream] = line
-        else:
-            self.styles[entry.stream] = style
-        return line, html
+        return line
+
+
+def _after(style: Style, content: bytes) -> Style:
+    """The style after this content."""
+    if b"\x1b" not in content:
+        return style
+    style = _copy(style)
+    for match in SEQUENCE.finditer(content.decode("utf-8", "replace")):
+        if match[1] is not None:
+            style.apply(match[1])
+    return style
 
 
 def _copy(style: Style) -> Style:

@@ -22,7 +22,7 @@ from runbooks.access.identify import actor_of_session
 from runbooks.threads import in_thread
 
 HEADERS = [
-    (b"Cache-Control", b"no-cache, no-transform"),
+    (b"Cache-Control", b"no-cache, no-store, no-transform"),
     (b"X-Accel-Buffering", b"no"),
     (b"X-Content-Type-Options", b"nosniff"),
     (b"Referrer-Policy", b"same-origin"),

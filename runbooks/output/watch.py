@@ -93,7 +93,7 @@ class Inotify:
     def watch(self, folder: Path, *, wants_log: bool) -> Watch:
         """Raises OSError: no such folder, or no more watches to be had."""
         flags = self.flags
-        mask = flags.MODIFY | flags.MOVED_TO | flags.ATTRIB | flags.DELETE_SELF | flags.ONLYDIR
+        mask = flags.MODIFY | flags.CREATE | flags.MOVED_TO | flags.ATTRIB | flags.DELETE_SELF | flags.ONLYDIR
         number = self.inotify.add_watch(folder, mask)
         watch = Watch(folder, wants_log=wants_log)
         self.watches.setdefault(number, set()).add(watch)
@@ -114,6 +114,8 @@ class Inotify:
             data = os.read(self.inotify.fileno(), 65536)
             for event in inotify_simple.parse_events(data):
                 if event.mask == self.flags.MODIFY and event.name != "log":
+                    continue
+                if event.mask & self.flags.CREATE and event.name != "started":
                     continue
                 # A full queue (wd -1) has dropped events: then everybody looks.
                 for watch in self.watches.get(event.wd, ()) if event.wd >= 0 else self._all():

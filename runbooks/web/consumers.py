@@ -38,8 +38,8 @@ class Events(RunStream):
                 await self._send_log(part, reader, lines)
             else:
                 await self._send_news(reader.run)
-                if not await self.may_go_on():
-                    return
+            if not await self.may_go_on():
+                return
         await self._send_news(reader.run)
         await self._send(sse(reader.run.state, event="done", id=reader.offset))
 
@@ -52,8 +52,8 @@ class Events(RunStream):
                 return
             reader.offset = part.end
         for chunk in fragments.chunks(lines, part.data, start=part.start):
-            await self.pace.wait()
             await self._send(sse(chunk.html, id=chunk.end))
+            await self.pace.wait()
 
     async def _send_news(self, run) -> None:
         news = (run.state, run.cancelled_at)
@@ -85,8 +85,8 @@ class Pace:
         now = time.monotonic()
         self.credit, self.at = min(BURST, self.credit + (now - self.at) * RATE), now
         self.credit -= 1
-        if self.credit < 0:
-            await asyncio.sleep(-self.credit / RATE)
+        # At least a moment for the others: what comes next takes a while to render.
+        await asyncio.sleep(max(0.0, -self.credit / RATE))
 
 
 class LogText(RunStream):

@@ -1,5 +1,6 @@
 """The log as a person sees it: the panel of a run's page, and the pieces of HTML that keep it live."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +26,19 @@ class Chunk:
     end: int
 
 
-def chunks(lines: Lines, data: bytes, *, start: int) -> list[Chunk]:
+def chunks(lines: Lines, data: bytes, *, start: int) -> Iterator[Chunk]:
     """These whole log lines as HTML, in pieces that a browser lays out without a hitch."""
-    found = []
     while data:
-        cut = _cut(data)
-        rows, changed = lines.render(data[:cut])
+        cut, known = _cut(data), lines.count
+        rows = lines.render(data[:cut])
         start, data = start + cut, data[cut:]
-        html = f'<div class="log__chunk" data-lines="{len(rows)}">{"".join(rows)}</div>' if rows else ""
-        html += "".join(_replacement(f"L{number}", row) for number, row in changed)
-        found.append(Chunk(html, start))
-    return found
+        html = _wrapped([row for number, row in rows.items() if number > known])
+        html += "".join(_replacement(f"L{number}", row) for number, row in rows.items() if number <= known)
+        yield Chunk(html, start)
+
+
+def _wrapped(rows: list[str]) -> str:
+    return f'<div class="log__chunk" data-lines="{len(rows)}">{"".join(rows)}</div>' if rows else ""
 
 
 def _cut(data: bytes) -> int:
@@ -68,15 +71,19 @@ def _replacement(id: str, html: str, *, swap: str = "outerHTML") -> str:
 def log_context(run: Run) -> dict[str, Any]:
     """What the panel shows when the page opens, and the offset at which the live stream goes on."""
     reader, lines = Reader(run), Lines()
+    rows: dict[int, str] = {}
     try:
         end = reader.end()
         pass_over(reader, lines, to=tail_offset(run.log, lines=PAGE_LINES, end=end) if end else 0)
         passed_over = lines.count
-        shown = [chunk.html for part in reader.read_to(end) for chunk in chunks(lines, part.data, start=part.start)]
+        for part in reader.read_to(end):
+            rows.update(lines.render(part.data))
     finally:
         reader.close()
+    shown = list(rows.values())
+    wrappers = (_wrapped(shown[start : start + CHUNK_LINES]) for start in range(0, len(shown), CHUNK_LINES))
     return {
-        "log": mark_safe("".join(shown)),  # noqa: S308 - escaped by output.html
+        "log": mark_safe("".join(wrappers)),  # noqa: S308 - escaped by output.html
         "passed_over": passed_over,
         "events_url": f"{address(run, 'events')}?after={end}",
         "log_url": address(run, "log"),

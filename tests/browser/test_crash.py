@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from .pages import execute, line, lines, open_runbook, state
+from .pages import TICKING, execute, line, lines, open_runbook, state
 
 pytestmark = pytest.mark.browser
 
@@ -36,3 +36,20 @@ def test_a_server_killed_in_the_middle_loses_neither_the_run_nor_a_line(visit, s
     page.get_by_text("History in the file").click()
     expect(page.get_by_role("heading", name="exit code 0")).to_have_count(1)
     assert file.read_text().count("exit code 0") == 1
+
+
+def test_who_is_signed_out_is_told_so_and_asks_no_more(visit, server, add_runbook, tmp_path):
+    add_runbook("Long", requirements={"STOP": "the file that ends it"}, script=TICKING)
+    page = visit("alice", allowed=(*RECONNECTING, "401"))
+    execute(page, "Long", STOP=tmp_path / "stop")
+    expect(line(page, "line 1")).to_be_attached()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/events/" in request.url else None)
+    page.context.clear_cookies()
+    server.kill()
+    server.start()
+    expect(page.get_by_text("Reload the page to sign in")).to_be_visible()
+    refused = len(asked)
+    (tmp_path / "stop").touch()
+    open_runbook(visit("bob"), "Long")
+    assert len(asked) == refused

@@ -65,13 +65,19 @@ def a_run(database: Path, library, a_runbook, mark: str, settings) -> Iterator[C
     end_all(mark, settings)
 
 
+def launched(run: Run) -> subprocess.Popen | None:
+    """Take a run and start it, as the runner does."""
+    lock = launch.take(run)
+    return None if lock is None else launch.start(run, lock)
+
+
 @pytest.fixture
 def begin(a_run, mark: str, settings) -> Iterator[Callable[[Run], subprocess.Popen | None]]:
     """Launch a run."""
     supervisors = []
 
     def begin(run: Run) -> subprocess.Popen | None:
-        supervisors.append(launch.launch(run))
+        supervisors.append(launched(run))
         return supervisors[-1]
 
     yield begin

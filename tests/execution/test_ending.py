@@ -4,6 +4,8 @@ import signal
 
 import pytest
 
+from runbooks.models import State
+
 from .supervising import status, until
 
 # Killing the process group reaches only a part of this tree.
@@ -185,3 +187,15 @@ def test_cancelling_a_fork_bomb_that_ignores_signals_ends_it(supervise):
     running.tell(b"cancel alice\n")
     assert running.ended().killed > 20
     assert running.processes() == []
+
+
+def test_a_year_is_a_time_limit_too(supervise):
+    assert supervise("echo hello", timeout=31_536_000).ended().state == State.SUCCEEDED
+
+
+def test_a_note_begins_a_line_though_the_script_has_not_ended_its_own(supervise):
+    ended = supervise("printf 'Password: ' >&2; sleep 60", timeout=0.3)
+    ended.ended()
+    prompt, line_end, note = ended.entries("stderr")
+    assert (prompt.is_part, prompt.content, line_end.is_part, line_end.content) == (True, b"Password: ", False, b"")
+    assert note.content.startswith(b"[runbook] timed out after 0.3 s")

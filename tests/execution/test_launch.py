@@ -6,8 +6,12 @@ from django.db import connection
 from django.utils import timezone
 
 from runbooks.execution import launch, sealing
+from runbooks.execution.runner import settle_if_ended
 from runbooks.models import Run, State
 from runbooks.output.entries import parse
+
+from .conftest import launched
+from .supervising import until
 
 SHOW_ENVIRONMENT = "tr '\\0' '\\n' < /proc/self/environ"
 FILES = "Input:\n- data/hosts.txt\n- templates\nOutput:\n- report.txt\n"
@@ -72,7 +76,49 @@ def test_secrets_are_encrypted_while_queued_and_gone_once_started(a_run, begin, 
     assert bytes(run.sealed_values)
     assert b"opensesame" not in everything_in(database)
     assert begin(run)
+    until(lambda: launch.has_started(run.folder))
+    assert not settle_if_ended(run)
     assert Run.objects.get().sealed_values is None
+
+
+def test_a_run_that_must_be_started_again_still_has_its_secrets(a_run, finish):
+    run = a_run("echo ${#PASSWORD}", requirements={"PASSWORD": ""}, values={"PASSWORD": "opensesame"})
+    supervisor = launched(run)
+    supervisor.kill()  # Python takes some 10 ms to begin
+    supervisor.wait()
+    assert not launch.has_started(run.folder)
+    assert settle_if_ended(run)
+    run = Run.objects.get()
+    assert run.state == State.QUEUED
+    assert printed(finish(run)) == "10\n"
+
+
+def test_half_a_specification_starts_nothing_and_the_run_is_queued_again(a_run, finish, monkeypatch):
+    run, dumps = a_run(), launch.marshal.dumps
+    with monkeypatch.context() as broken:
+        broken.setattr(launch.marshal, "dumps", lambda specification: dumps(specification)[:-9])
+        launched(run).wait()
+    assert settle_if_ended(run)
+    assert (Run.objects.get().state, launch.complaint(run.folder)) == (State.QUEUED, "")
+    assert finish(Run.objects.get()).state == State.SUCCEEDED
+
+
+def test_what_has_begun_is_not_begun_again_whatever_the_row_says(a_run, begin):
+    """A power cut may take the last changes from the database, and leave the files."""
+    run = a_run("echo begun >> ../begun")
+    begin(run).wait()
+    Run.objects.update(state=State.QUEUED, started_at=None)
+    again = Run.objects.get()
+    assert launched(again) is None
+    assert settle_if_ended(again)
+    assert Run.objects.get().state == State.SUCCEEDED
+
+
+def test_no_glob_gives_the_servers_own_secrets_away(a_run, finish, monkeypatch, settings):
+    settings.SCRIPT_ENV = ("*",)
+    monkeypatch.setenv("SECRET_KEY", "the server's own")
+    assert "SECRET_KEY" not in launch.provided_values()
+    assert printed(finish(a_run('echo "<${SECRET_KEY-}>"'))) == "<>\n"
 
 
 def test_a_secret_is_in_no_file_of_the_run(a_run, finish, settings):
@@ -89,14 +135,14 @@ def test_a_secret_is_in_no_file_of_the_run(a_run, finish, settings):
 def test_a_run_whose_secrets_cannot_be_read_any_more_fails_and_says_why(a_run, settings):
     run = a_run(requirements={"PASSWORD": ""}, values={"PASSWORD": "opensesame"})
     settings.SECRET_KEY = "another"
-    assert launch.launch(run) is None
+    assert launched(run) is None
     assert_it_could_not_start(run, "SECRET_KEY has changed")
 
 
 def test_a_missing_interpreter_is_the_reason_of_a_failed_run(a_run):
     run = a_run()
     run.move(State.QUEUED, source=run.source.replace("```sh", "```cobol"))
-    assert launch.launch(run) is None
+    assert launched(run) is None
     assert_it_could_not_start(run, "No interpreter is known for 'cobol'")
 
 
@@ -104,21 +150,21 @@ def test_so_is_an_input_file_that_has_gone(a_run, library):
     file = library.add("data/hosts.txt", "web-1")
     run = a_run(files="Input:\n- data/hosts.txt\n")
     file.unlink()
-    assert launch.launch(run) is None
+    assert launched(run) is None
     assert_it_could_not_start(run, "data/hosts.txt does not exist beside the runbook.")
 
 
 def test_so_is_a_runbook_without_a_script(a_run):
     run = a_run()
     run.move(State.QUEUED, source="# restart\n")
-    assert launch.launch(run) is None
+    assert launched(run) is None
     assert_it_could_not_start(run, "the runbook has no script")
 
 
 def test_so_is_a_working_folder_that_cannot_be_made(a_run, settings):
     run = a_run()
     settings.EXECUTION_DIR.write_text("a file is in the way")
-    assert launch.launch(run) is None
+    assert launched(run) is None
     assert_it_could_not_start(run, str(settings.EXECUTION_DIR))
 
 
@@ -139,7 +185,7 @@ def test_two_launches_at_once_start_one_script(a_run, finish):
         for _ in range(20):
             run = a_run("echo $$ >> started; cat started")
             copies = [Run.objects.get(pk=run.pk) for _ in range(4)]
-            supervisors = [one for one in threads.map(launched, copies) if one]
+            supervisors = [one for one in threads.map(launched_in_a_thread, copies) if one]
             assert len(supervisors) == 1
             supervisors[0].wait()
             assert printed(run).count("\n") == 1
@@ -158,7 +204,7 @@ def test_who_lost_the_race_leaves_the_row_alone(a_run):
 def test_a_cancelled_run_is_not_launched(a_run):
     run = a_run()
     Run.objects.update(state=State.CANCELLED)
-    assert launch.launch(run) is None
+    assert launched(run) is None
     assert not launch.has_started(run.folder)
     assert not launch.is_alive(run.folder)
 
@@ -170,9 +216,9 @@ def test_the_run_is_closed_to_other_users(a_run, begin):
     assert modes == ["0o700"] * 4
 
 
-def launched(run: Run):
+def launched_in_a_thread(run: Run):
     try:
-        return launch.launch(run)
+        return launched(run)
     finally:
         connection.close()
 

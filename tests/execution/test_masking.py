@@ -124,7 +124,7 @@ def test_overlapping_secrets_are_all_masked(supervise):
         masked(supervise, "opensesame opensesameseed seed\n", "opensesame", "opensesameseed", "seed")
         == b"*** *** ***\n"
     )
-    assert masked(supervise, "one\ntwo\n", "one\ntwo", "two") == b"***\n***\n"
+    assert masked(supervise, "first\nsecond\n", "first\nsecond", "second") == b"***\n***\n"
 
 
 def test_a_secret_across_the_limit_of_a_long_line_is_masked(supervise):
@@ -195,3 +195,10 @@ def test_what_is_held_back_is_bounded(secrets, chunks):
     line = b"".join(chunks)
     _, rest = Mask(secrets).unfinished(line)
     assert len(rest) < max(map(len, secrets))
+
+
+def test_the_short_lines_of_a_long_secret_do_not_wreck_the_log(supervise):
+    key = '{\n  "type": "service_account",\n  "key": "opensesame"\n}\n'
+    code = b'a new function() { return {"a": 1} }; nothing renewed\n'
+    assert masked(supervise, code, key) == code
+    assert b"opensesame" not in masked(supervise, key, key)

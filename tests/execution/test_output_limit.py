@@ -1,12 +1,16 @@
 """A script that prints too much: what is recorded, what is left out, and that the log says exactly how much."""
 
 import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from runbooks.models import State
 from runbooks.output.entries import Entry
 
-from .supervising import Supervised, is_note, joined, status, until
+from .supervising import Supervised, is_note, joined, start, status, until
 
 TAIL = 256 * 1024
 LIMIT = 300 * 1024
@@ -103,3 +107,21 @@ def test_the_supervisors_memory_stays_flat(supervise, line, size):
     head, left_out, tail = parts(running)
     assert sum(len(joined(part)) for part in (head, tail)) + left_out == size
     assert peak < 40_000
+
+
+@pytest.fixture
+def a_small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk], check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_on_a_full_disk_the_script_goes_on_and_how_it_ended_is_written_down(a_small_disk, tmp_path):
+    ended = start(a_small_disk / "run", f"seq 1 100000; echo whole > {tmp_path}/proof; exit 3")
+    result = ended.ended()
+    assert (result.state, result.return_code) == (State.FAILED, 3)
+    assert result.warnings == ("the log could not be written: No space left on device",)
+    assert (tmp_path / "proof").read_text() == "whole\n"

@@ -36,8 +36,14 @@ for name in ("DATA_DIR", "EXECUTION_DIR", "RUNBOOKS_DIR"):
 connections.settings["default"]["NAME"] = os.environ["DATABASE"]
 from runbooks.execution.runner import Runner
 from runbooks.models import Run
-asyncio.run(Runner().look())
-os.kill(os.getpid(), signal.SIGKILL)
+from runbooks.execution import launch
+async def take():
+    await Runner().look()
+    runs = [run async for run in Run.objects.filter(state="running")]
+    while not all(launch.has_started(run.folder) for run in runs):
+        await asyncio.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(take())
 """
 GO = "until [ -e {0} ]; do sleep 0.01; done; echo gone on"
 
@@ -286,3 +292,40 @@ async def test_a_queued_run_whose_folder_is_gone_does_not_hold_up_the_others(
     await in_thread(a_run, name="other")
     async with at_work(a_runner().run):
         await until(lambda: states()[1] == "succeeded")
+
+
+async def test_a_folder_that_is_deleted_while_the_script_runs_makes_a_lost_run(a_run, a_runner, sweeps, tmp_path):
+    """Taken for a run that never began, it was started again and again."""
+    await in_thread(a_run, f'echo begun >> {tmp_path}/begun; rm -rf "$(dirname "$0")"; sleep 0.3')
+    async with at_work(a_runner().run):
+        await until(lambda: states() == ["lost"])
+    assert (tmp_path / "begun").read_text() == "begun\n"
+
+
+async def test_a_cancel_need_not_wait_for_slow_starts(a_run, a_runner, library, sweeps, monkeypatch):
+    held = asyncio.Event()
+    loop, start = asyncio.get_running_loop(), launch.start
+    first = await in_thread(a_run, "sleep 60", name="first")
+
+    def slow_start(run: Run, lock: int) -> subprocess.Popen | None:
+        if run.pk != first.pk:
+            asyncio.run_coroutine_threadsafe(held.wait(), loop).result(PATIENCE)
+        return start(run, lock)
+
+    monkeypatch.setattr(launch, "start", slow_start)
+    async with at_work(a_runner().run):
+        await until(lambda: launch.has_started(first.folder))
+        await in_thread(a_run, name="second")
+        await until(lambda: states() == ["running", "running"])
+        await in_thread(cancel_run, ALICE, first)
+        await until(lambda: states() == ["cancelled", "running"])
+        held.set()
+        await until(lambda: states() == ["cancelled", "succeeded"])
+
+
+async def test_working_folders_that_a_dead_server_left_are_removed(a_run, a_runner, finish, settings):
+    ended, active = await in_thread(finish, await in_thread(a_run)), await in_thread(a_run, "sleep 60", name="active")
+    for name in (str(ended.pk), str(active.pk), "mine", "999"):
+        (settings.EXECUTION_DIR / name).mkdir(exist_ok=True)
+    await in_thread(runner.tidy)
+    assert sorted(folder.name for folder in settings.EXECUTION_DIR.iterdir()) == sorted(["mine", "999", str(active.pk)])

@@ -149,3 +149,24 @@ def test_the_end_of_a_log_is_after_its_last_whole_line(a_running_run):
 def test_the_end_is_found_behind_a_very_long_torn_line(a_running_run):
     run = a_running_run(line("whole") + b"x" * (3 * follow_module.READ))
     assert Reader(run).end() == len(line("whole"))
+
+
+async def test_a_run_that_never_pauses_is_looked_at_all_the_same(a_running_run, monkeypatch):
+    monkeypatch.setattr(follow_module, "LOOK_AGAIN", 0.1)
+    run = await in_thread(a_running_run, b"")
+    await in_thread(Run.objects.filter(pk=run.pk).update, cancelled_by="bob")
+
+    async def chatter() -> None:
+        while True:
+            append(run, line("again"))
+            await asyncio.sleep(0.01)
+
+    talk = asyncio.create_task(chatter())
+    async with asyncio.timeout(10):
+        looks = 0
+        async for part in Reader(run).follow():
+            looks += not part.data
+            if looks == 3:
+                await in_thread(Run.objects.filter(pk=run.pk).update, state=State.SUCCEEDED)
+    talk.cancel()
+    assert (run.cancelled_by, run.state) == ("bob", State.SUCCEEDED)

@@ -1,6 +1,7 @@
 r"""Log lines as HTML: nothing harmful passes, colours and `\r` do what a terminal does."""
 
 import re
+import time
 from html import unescape
 from html.parser import HTMLParser
 
@@ -16,6 +17,13 @@ ALLOWED = re.compile(r'<span class="(?:(?:fg|bg)\d+|bold|dim|italic|underline|in
 
 def shown(text: str) -> str:
     return line_html(text, Style())
+
+
+def render(lines: Lines, data: bytes) -> tuple[list[str], list[tuple[int, str]]]:
+    """The lines that are new, and those that had begun before."""
+    known = lines.count
+    rows = lines.render(data)
+    return [row for number, row in rows.items() if number > known], [row for row in rows.items() if row[0] <= known]
 
 
 def text_of(html: str) -> str:
@@ -84,12 +92,12 @@ def test_colours_come_from_a_fixed_table(sequence, classes):
 
 def test_a_colour_lasts_until_it_is_taken_back():
     lines = Lines()
-    rows, _ = lines.render(line("\x1b[32mgreen") + line("still") + line("\x1b[39mno more"))
+    rows, _ = render(lines, line("\x1b[32mgreen") + line("still") + line("\x1b[39mno more"))
     assert ["fg2" in row for row in rows] == [True, True, False]
 
 
 def test_a_colour_of_one_stream_does_not_colour_the_other():
-    rows, _ = Lines().render(line("\x1b[32mgreen") + line("plain", stream="stderr"))
+    rows, _ = render(Lines(), line("\x1b[32mgreen") + line("plain", stream="stderr"))
     assert "fg2" not in rows[1]
 
 
@@ -103,29 +111,29 @@ def test_a_carriage_return_begins_the_line_anew(text, left):
 
 def test_a_progress_bar_stays_one_line():
     lines = Lines()
-    rows, changed = lines.render(line("10 %", tag="P"))
+    rows, changed = render(lines, line("10 %", tag="P"))
     assert (len(rows), changed) == (1, [])
-    rows, changed = lines.render(line("\r20 %", tag="P") + line("\r30 %", tag="P"))
+    rows, changed = render(lines, line("\r20 %", tag="P") + line("\r30 %", tag="P"))
     assert rows == []
     assert [(number, text_of(html)[-4:]) for number, html in changed] == [(1, "30 %")]
-    rows, changed = lines.render(line("\rdone") + line("next"))
+    rows, changed = render(lines, line("\rdone") + line("next"))
     assert (text_of(rows[0])[-4:], [number for number, _ in changed]) == ("next", [1])
 
 
 def test_two_streams_may_each_have_an_unfinished_line():
     lines = Lines()
-    lines.render(line("out", tag="P") + line("err", stream="stderr", tag="P"))
-    _, changed = lines.render(line(" and more", stream="stderr") + line(" too"))
+    render(lines, line("out", tag="P") + line("err", stream="stderr", tag="P"))
+    _, changed = render(lines, line(" and more", stream="stderr") + line(" too"))
     assert sorted((number, text_of(html)[13:]) for number, html in changed) == [(1, "out too"), (2, "err and more")]
 
 
 def test_a_character_that_came_in_two_parts_is_whole():
-    rows, _ = Lines().render(line("é".encode()[:1], tag="P") + line("é".encode()[1:]))
+    rows, _ = render(Lines(), line("é".encode()[:1], tag="P") + line("é".encode()[1:]))
     assert text_of(rows[0]).endswith("é")
 
 
 def test_a_very_long_line_is_cut_and_says_so():
-    rows, _ = Lines().render(line("x" * 65536, tag="P") * 3 + line(""))
+    rows, _ = render(Lines(), line("x" * 65536, tag="P") * 3 + line(""))
     assert len(rows) == 1
     assert len(rows[0]) < 20_000
     assert "more bytes" in rows[0]
@@ -134,7 +142,7 @@ def test_a_very_long_line_is_cut_and_says_so():
 def test_a_progress_bar_without_an_end_stays_small():
     lines = Lines()
     for number in range(3000):
-        _, changed = lines.render(line(f"\r{number} of 3000 files", tag="P"))
+        _, changed = render(lines, line(f"\r{number} of 3000 files", tag="P"))
     assert text_of(changed[0][1]).endswith("2999 of 3000 files")
     assert len(lines.open["stdout"].content) < 40_000
 
@@ -156,3 +164,23 @@ def test_who_skips_the_beginning_sees_the_rest_like_who_saw_all(first, second):
     seen.render(b"".join(first))
     skipped.skip(b"".join(first))
     assert skipped.render(b"".join(second)) == seen.render(b"".join(second))
+
+
+def test_a_colour_with_too_many_numbers_is_dropped():
+    assert shown(f"\x1b[{'1' * 5000}mtext") == "text"
+
+
+def test_an_hour_of_a_progress_bar_is_rendered_in_no_time():
+    lines, log = Lines(), b"".join(line(f"\r\x1b[32m{number} %\x1b[0m", tag="P") for number in range(20_000))
+    began = time.process_time()
+    lines.render(log)
+    Lines().skip(log)
+    assert time.process_time() - began < 5
+    assert text_of(lines.render(line("")).popitem()[1]).endswith("19999 %")
+
+
+def test_a_line_in_a_thousand_parts_is_rendered_in_no_time():
+    lines, log = Lines(), b"".join(line("\x1b[32m.\x1b[0m", tag="P") for _ in range(5000))
+    began = time.process_time()
+    lines.render(log)
+    assert time.process_time() - began < 5

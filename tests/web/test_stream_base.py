@@ -11,6 +11,7 @@ from runbooks.access.identify import KEY
 from runbooks.execution.launch import prepare_folder
 from runbooks.models import Run, State
 from runbooks.output import stream as base
+from runbooks.output.entries import append_note
 from runbooks.output.stream import Stream
 from runbooks.output.watch import Inotify, ring
 from runbooks.threads import in_thread
@@ -72,12 +73,14 @@ async def test_a_server_that_stops_ends_the_stream_at_once(session, run):
     assert inotify is None or not inotify.watches
 
 
-async def test_who_signs_out_sees_no_more(session, run, monkeypatch):
+@pytest.mark.parametrize("news", [lambda run: ring(run.folder), lambda run: append_note(run.log, "a line")])
+async def test_who_signs_out_sees_no_more(session, run, monkeypatch, news):
     monkeypatch.setattr(base, "ASK_AGAIN", 0.0)
     request = request_of(session, Events, pk=run.pk)
     await until_the_greeting(request)
+    assert b"running" in (await request.receive_output(5))["body"]
     await in_thread(session.flush)
-    ring(run.folder)
+    news(run)
     bodies = b""
     while (message := await request.receive_output(5)).get("more_body"):
         bodies += message["body"]

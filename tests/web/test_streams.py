@@ -19,6 +19,7 @@ TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 COUNT = 'i=0; while [ $i -lt "$LINES" ]; do i=$((i+1)); echo "number $i"; sleep "$PAUSE"; done'
 BOOKS = {
     "count.md": {"requirements": {"LINES": "How many", "PAUSE": "Seconds between two"}, "script": COUNT},
+    "parts.md": {"script": "seq 1 499; printf 'half '; sleep 0.2; echo and half; printf 'no end'"},
     "flood.md": {"script": "seq 1 50000"},
     "guarded.md": {"claims": {"roles": ["dba"]}, "script": "echo secret"},
 }
@@ -223,3 +224,13 @@ def test_a_hundred_readers_that_leave_leave_nothing_behind(server, person):
             return
         left.wait(0.02)
     raise AssertionError(f"{server.descriptors()} open descriptors, {opened_before} before")
+
+
+def test_a_page_that_opens_in_the_middle_of_a_line_has_it_once(person):
+    visitor = person("sre")
+    run = visitor.start("parts.md")
+    visitor.read(run)
+    page = visitor.client.get(run).text
+    assert re.findall(r'id="(L\d+)"', page) == [f"L{number}" for number in range(1, 502)]
+    assert "hx-partial" not in page
+    assert page.count('class="log__chunk"') == 2
