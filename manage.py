@@ -4,8 +4,11 @@
 import os
 import sys
 
+from runbookweb.process import keep_from_scripts
+
 
 def main() -> None:
+    keep_from_scripts()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "runbookweb.settings")
     from django.core.management import execute_from_command_line
 

@@ -9,34 +9,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+DAY = 24 * 60 * 60
+TEBIBYTE = 2**40
 
 
 class BadVariable(Exception):
     """An environment variable has a value that Runbookweb cannot start with; str() says which and what to do."""
 
 
+def utf8(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # Django signs with it, or a page shows it: that would fail at each request.
+        raise ValueError("is not UTF-8") from None
+    return value
+
+
 def text(value: str) -> str:
     return value
 
 
-def whole(value: str) -> int:
-    if not value.isascii() or not value.isdigit():
-        raise ValueError("is not a whole number")
-    return int(value)
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A reader of whole numbers within these bounds."""
 
+    def read(value: str) -> int:
+        # Python refuses to read numbers of thousands of digits.
+        if not value.isascii() or not value.isdigit() or len(value) > 20 or not low <= int(value) <= high:
+            raise ValueError(f"is not a whole number from {low} to {high}")
+        return int(value)
 
-def positive(value: str) -> int:
-    number = whole(value)
-    if number == 0:
-        raise ValueError("must be at least 1")
-    return number
-
-
-def port(value: str) -> int:
-    number = positive(value)
-    if number > 65535:
-        raise ValueError("is not a port (1 to 65535)")
-    return number
+    return read
 
 
 def flag(value: str) -> bool:
@@ -51,7 +54,15 @@ def words(value: str) -> tuple[str, ...]:
 
 
 def folder(value: str) -> Path:
-    return (BASE_DIR / Path(value).expanduser()).resolve()
+    try:
+        path = (BASE_DIR / Path(value).expanduser()).resolve()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            path.stat()
+    except RuntimeError:
+        raise ValueError("names the home of an unknown user, or a link to itself") from None
+    except OSError as problem:
+        raise ValueError(f"cannot be a folder: {problem.strerror}") from None
+    return path
 
 
 def level(value: str) -> str:
@@ -73,18 +84,18 @@ class Variable:
 
 VARIABLES = (
     Variable("BIND_ADDRESS", text, "127.0.0.1", "The address that the server listens on"),
-    Variable("API_PORT", port, "8083", "The port that the server listens on"),
+    Variable("API_PORT", whole(1, 65535), "8083", "The port that the server listens on"),
     Variable("ALLOWED_HOSTS", words, "", "Host names that requests may ask for, separated by commas"),
     Variable("RUNBOOKS_DIR", folder, "samples", "The folder with the runbooks"),
     Variable("DATA_DIR", folder, "var", "The folder for everything that the program writes"),
     Variable("EXECUTION_DIR", folder, "", "Where runs have their working folders; by default below DATA_DIR"),
     Variable("ENABLE_LOGIN", flag, "", "The development sign-in; by default on for a loopback address alone"),
     Variable("SECRET_KEY", text, "", "Signs sessions and seals queued secrets; by default generated", secret=True),
-    Variable("SCRIPT_TIMEOUT_SECONDS", positive, "600", "How long a script may run"),
-    Variable("MAX_OUTPUT_SIZE_BYTES", positive, "10485760", "How much of a run's output is recorded"),
-    Variable("MAX_CONCURRENT_RUNS", positive, "20", "How many runs go on at once; the others wait"),
+    Variable("SCRIPT_TIMEOUT_SECONDS", whole(1, 30 * DAY), "600", "How long a script may run"),
+    Variable("MAX_OUTPUT_SIZE_BYTES", whole(1, TEBIBYTE), "10485760", "How much of a run's output is recorded"),
+    Variable("MAX_CONCURRENT_RUNS", whole(1, 1000), "20", "How many runs go on at once; the others wait"),
     Variable("SCRIPT_ENV", words, "", "Names or globs of the server's variables that scripts get"),
-    Variable("HISTORY_ENTRIES", whole, "20", "How many runs a runbook's History section keeps"),
+    Variable("HISTORY_ENTRIES", whole(0, 10_000), "20", "How many runs a runbook's History section keeps"),
     Variable("LOGGING_LEVEL", level, "INFO", "The least severe message that is logged"),
     Variable("UI_HEADER", text, "Runbookweb", "The name at the top of each page"),
     Variable("BUILT_AT", text, "", "When this build was made, shown on the configuration page"),
@@ -94,7 +105,8 @@ VARIABLES = (
 class Configuration:
     """The values of VARIABLES as attributes, and where each came from.
 
-    Raises BadVariable for a value that cannot be read, or that is unsafe on the address to listen on.
+    Makes DATA_DIR and the files in it that others must not read. Raises BadVariable for a value that cannot be read
+    or used, or that is unsafe on the address to listen on.
     """
 
     def __init__(self, environ: Mapping[str, str]):
@@ -102,7 +114,7 @@ class Configuration:
         for variable in VARIABLES:
             given = environ.get(variable.name, "")
             try:
-                value = variable.read(given or variable.default) if given or variable.default else None
+                value = variable.read(utf8(given) or variable.default) if given or variable.default else None
             except ValueError as problem:
                 shown = "its value" if variable.secret else repr(given)
                 raise BadVariable(f"{variable.name}: {shown} {problem}.") from None
@@ -113,9 +125,11 @@ class Configuration:
             self.ENABLE_LOGIN = self.is_loopback
         if self.is_loopback:
             self.ALLOWED_HOSTS = self.ALLOWED_HOSTS or ("localhost", "127.0.0.1", "[::1]")
-            self.SECRET_KEY = self.SECRET_KEY or generated_secret(self.DATA_DIR / "secret_key")
         else:
             self._refuse_what_is_unsafe_for_others()
+        self._refuse_work_among_runs()
+        self.database = self.DATA_DIR / "db.sqlite3"
+        self._make_private_files()
 
     @property
     def is_loopback(self) -> bool:
@@ -139,19 +153,35 @@ class Configuration:
         if not self.ALLOWED_HOSTS:
             raise BadVariable(f"ALLOWED_HOSTS: set it to the host names of this server, {where}.")
 
+    def _refuse_work_among_runs(self) -> None:
+        runs = self.DATA_DIR / "runs"
+        if self.EXECUTION_DIR.is_relative_to(runs.resolve()):
+            # A run's working folder is made anew by deleting what is in its place.
+            raise BadVariable(f"EXECUTION_DIR: in {runs} it would overwrite runs' logs; set it to another folder.")
+
+    def _make_private_files(self) -> None:
+        try:
+            self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self.database.is_file() or not os.access(self.database, os.W_OK):
+                # SQLite would let everybody read a file that it makes; those that it puts beside one get its mode.
+                os.close(os.open(self.database, os.O_RDWR | os.O_CREAT, 0o600))
+            self.SECRET_KEY = self.SECRET_KEY or generated_secret(self.DATA_DIR / "secret_key")
+        except OSError as problem:
+            failed = f"cannot write {problem.filename}: {problem.strerror}"
+            raise BadVariable(f"DATA_DIR: {failed}. Set it to a folder of yours.") from None
+
 
 def generated_secret(path: Path) -> str:
     """The secret in this file, made at first use; only the file's owner may read it."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            draft = path.with_name(f"{path.name}.{os.getpid()}")
-            draft.touch(mode=0o600)
-            draft.write_text(secrets.token_urlsafe(48))
-            # A link never replaces: of two first starts at once, both go on with the same secret.
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
-            draft.unlink()
-        return path.read_text()
-    except OSError as problem:
-        raise BadVariable(f"DATA_DIR: cannot write {path}: {problem.strerror}. Set it to a folder of yours.") from None
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        # A link never replaces: of two first starts at once, both go on with the same secret.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    secret = path.read_bytes().decode(errors="replace").strip()
+    if len(secret) < 32 or "\N{REPLACEMENT CHARACTER}" in secret:
+        raise BadVariable(f"DATA_DIR: {path} holds no whole secret; delete it, and the next start makes a new one.")
+    return secret

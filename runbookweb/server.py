@@ -1,4 +1,4 @@
-"""Daphne with three gaps closed: a slow client's unread output, an error in the middle of an answer, a clean end."""
+"""Daphne with its gaps closed: unread output, too long a body, a trusted header, an error in an answer, a clean end."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
@@ -12,17 +12,36 @@ from twisted.internet import defer, reactor
 
 # How long tasks may take for their `finally` once the server stops.
 GRACE_SECONDS = 1.5
+# Above what Django takes for a form, which it refuses with a page of ours.
+MAX_BODY = 3 * 1024 * 1024
+# How long a client whose request is too long may go on sending before it reads that it is.
+LINGER_SECONDS = 5
+# Daphne believes whoever sends a root of the paths, and Django fails at a path that is not below it; it fails itself at
+# a subprotocol that is not ASCII, and no socket of ours speaks any.
+HARMFUL = (b"Daphne-Root-Path", b"Sec-WebSocket-Protocol")
+TOO_LONG = (
+    b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 24\r\n\r\n"
+    b"The request is too long\n"
+)
 
 
 class Server(daphne.server.Server):
     """Daphne, with bounded memory for each client and an end that every task hears of.
 
-    `alongside` runs as a task from when the server listens, and can be stopped by a signal, until it stops.
+    `alongside` runs as a task from when the server listens, and can be stopped by a signal, until it stops. A request
+    with a body of more than `max_body` bytes is refused before it is read.
     """
 
-    def __init__(self, *, alongside: Callable[[], Coroutine[Any, Any, None]] | None = None, **options: Any):
+    def __init__(
+        self,
+        *,
+        alongside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        max_body: int = MAX_BODY,
+        **options: Any,
+    ):
         super().__init__(**options)
         self.alongside = alongside
+        self.max_body = max_body
         self.tasks: list[asyncio.Task] = []
         self.listen_problem: Exception | None = None
 
@@ -44,6 +63,10 @@ class Server(daphne.server.Server):
         if isinstance(protocol, WebRequest):
             # Daphne fixes the class of its requests inside its own functions: a subclass of it would have no way in.
             protocol.handle_exception = partial(end_failed_response, protocol)
+            body = Body(protocol, most=self.max_body)
+            protocol.gotLength, protocol.handleContentChunk = body.begin, body.take
+            # Twisted would read each form into memory, for a dictionary that nobody asks for.
+            protocol._parsePOSTFormSubmission = False
 
     async def handle_reply(self, protocol: WebRequest | WebSocketProtocol, message: dict[str, Any]) -> None:
         """Pass one message to the client, and return when there is room for the next."""
@@ -64,6 +87,48 @@ class Server(daphne.server.Server):
         # A request that is half received, or already answered, has no application.
         running = [details.get("application_instance") for details in self.connections.values()]
         return cancel([*filter(None, running), *self.tasks])
+
+
+class Body:
+    """What a request brings along, kept until it is too much."""
+
+    def __init__(self, request: WebRequest, *, most: int):
+        self.request, self.most = request, most
+        self.refused = False
+
+    def begin(self, length: int | None) -> None:
+        """Make room for a body of this length, None if the client does not say; all headers have come."""
+        for name in HARMFUL:
+            self.request.requestHeaders.removeHeader(name)
+        if length is not None and length > self.most:
+            self.refuse()
+        else:
+            WebRequest.gotLength(self.request, length)
+
+    def take(self, data: bytes) -> None:
+        if self.refused:
+            return
+        if self.request.content.tell() + len(data) > self.most:
+            self.refuse()
+        else:
+            WebRequest.handleContentChunk(self.request, data)
+
+    def refuse(self) -> None:
+        """Answer 413, and let the client send on into nothing for a while.
+
+        If the connection were closed on what it still sends, the client would hear of a broken connection, and not why.
+        """
+        self.refused = True
+        channel = self.request.channel
+        channel.rawDataReceived = self.request.requestReceived = nothing
+        self.request.requestHeaders.removeHeader(b"Expect")  # or Twisted would ask for the body
+        channel.transport.write(TOO_LONG)
+        channel.transport.loseWriteConnection()
+        reactor.callLater(LINGER_SECONDS, channel.transport.abortConnection)
+
+
+def nothing(*arguments: object) -> None:
+    """Takes the place of what would go on with a refused request."""
 
 
 class Valve:

@@ -3,6 +3,7 @@
 import os
 
 from runbookweb.env import BASE_DIR, Configuration
+from runbookweb.log import without_clients_tracebacks
 
 CONFIGURATION = Configuration(os.environ)
 
@@ -75,13 +76,15 @@ TEMPLATES = [
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA_DIR / "db.sqlite3",
+        "NAME": CONFIGURATION.database,
         "OPTIONS": {
             # A transaction that reads first and writes later would fail at once under another writer, whatever
             # the timeout; one that takes the write lock at its start waits for it.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            # NORMAL may lose the newest commits in a power cut: a run whose script has begun would be `queued`
+            # again, and its script started a second time.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         },
     },
 }
@@ -119,7 +122,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "short": {"()": "django.utils.log.CallbackFilter", "callback": without_clients_tracebacks},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["short"]}},
     "root": {"handlers": ["stderr"], "level": CONFIGURATION.LOGGING_LEVEL},
     "loggers": {
         # Daphne reports each start-up step at INFO; `serve` says what an operator needs to know.

@@ -8,6 +8,7 @@ import json
 import resource
 import sys
 from functools import partial
+from pathlib import Path
 
 import daphne.server
 from twisted.internet import reactor
@@ -59,10 +60,27 @@ async def break_at_once(receive, send, size):
     raise RuntimeError("before the first byte")
 
 
+def peak_memory():
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    # Linux's getrusage() begins with the peak of the process that started this one.
+    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) * 1024
+
+
+async def tell_length(receive, send, size):
+    """How many bytes the request's body had."""
+    length, more = 0, True
+    while more:
+        message = await receive()
+        length, more = length + len(message["body"]), message["more_body"]
+    await begin(send)
+    await write(send, str(length).encode(), more=False)
+
+
 async def tell_state(receive, send, size):
     waiting = [details for details in SERVER.connections.values() if "application_instance" not in details]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    state = {"offered": OFFERED["bytes"], "peak": peak, "without_application": len(waiting)}
+    state = {"offered": OFFERED["bytes"], "peak": peak_memory(), "without_application": len(waiting)}
     await begin(send)
     await write(send, json.dumps(state).encode(), more=False)
 
@@ -88,6 +106,7 @@ APPS = {
     "/wait-for-ever": wait_for_ever,
     "/break-midway": break_midway,
     "/break-at-once": break_at_once,
+    "/length": tell_length,
     "/state": tell_state,
     "/echo": echo,
 }

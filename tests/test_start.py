@@ -1,13 +1,16 @@
 """The start: one command, secrets that nobody else can read, and a refusal of what is unsafe or unclear."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from runbookweb.env import VARIABLES, BadVariable, Configuration
 from tests.browser.server import ROOT, free_port
@@ -71,14 +74,49 @@ def test_every_value_is_told_with_its_source(environ):
         ("SCRIPT_TIMEOUT_SECONDS", "1.5"),
         ("MAX_CONCURRENT_RUNS", "0"),
         ("HISTORY_ENTRIES", "many"),
+        ("API_PORT", "8" * 5000),
+        ("RUNBOOKS_DIR", "~nobody-of-this-name/runbooks"),
+        ("DATA_DIR", "~nobody-of-this-name/var"),
+        ("DATA_DIR", "x" * 300),
+        ("UI_HEADER", "\udcff"),
         ("ENABLE_LOGIN", "maybe"),
         ("LOGGING_LEVEL", "LOUD"),
         ("BIND_ADDRESS", "everywhere"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named(environ, name, value):
-    with pytest.raises(BadVariable, match=f"^{name}: '{value}' "):
+    with pytest.raises(BadVariable, match=f"^{name}: {re.escape(repr(value))} "):
         Configuration({**environ, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("SCRIPT_TIMEOUT_SECONDS", 2_592_000),
+        ("MAX_CONCURRENT_RUNS", 1000),
+        ("MAX_OUTPUT_SIZE_BYTES", 2**40),
+        ("HISTORY_ENTRIES", 10_000),
+    ],
+)
+def test_a_number_that_is_too_large_is_refused_with_the_bound(environ, name, most):
+    assert getattr(Configuration({**environ, name: str(most)}), name) == most
+    with pytest.raises(BadVariable, match=f"^{name}: '{most + 1}' is not .* to {most}\\.$"):
+        Configuration({**environ, name: str(most + 1)})
+
+
+@pytest.mark.parametrize("name", ["DATA_DIR", "RUNBOOKS_DIR", "EXECUTION_DIR"])
+def test_a_link_to_itself_is_no_folder(environ, tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(BadVariable, match=f"^{name}: '.*/loop' "):
+        Configuration({**environ, name: str(tmp_path / "loop")})
+
+
+@pytest.mark.parametrize("place", ["runs", "runs/work", "link"])
+def test_runs_do_not_work_where_their_logs_are(environ, tmp_path, place):
+    (tmp_path / "var/runs").mkdir(parents=True)
+    (tmp_path / "var/link").symlink_to("runs")
+    with pytest.raises(BadVariable, match=r"^EXECUTION_DIR: "):
+        Configuration({**environ, "EXECUTION_DIR": str(tmp_path / "var" / place)})
 
 
 @pytest.mark.parametrize(
@@ -104,10 +142,60 @@ def test_a_refused_start_is_a_sentence_and_no_traceback(environ):
     command = [sys.executable, "manage.py", "serve"]
     environ = {**os.environ, **environ, "API_PORT": "http"}
     said = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (said.returncode, said.stderr) == (1, "API_PORT: 'http' is not a whole number.\n")
+    assert (said.returncode, said.stderr) == (1, "API_PORT: 'http' is not a whole number from 1 to 65535.\n")
 
 
 def test_a_data_folder_that_cannot_be_written_is_named(environ, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(BadVariable, match=r"^DATA_DIR: cannot write "):
-        Configuration({**environ, "DATA_DIR": str(tmp_path / "file" / "var")})
+    for given in ({}, {"SECRET_KEY": "x" * 40}):
+        with pytest.raises(BadVariable, match=r"^DATA_DIR: cannot write .*/file/var: Not a directory\. Set it "):
+            Configuration({**environ, **given, "DATA_DIR": str(tmp_path / "file" / "var")})
+
+
+def test_a_folder_in_place_of_the_database_is_named(environ, tmp_path):
+    (tmp_path / "var/db.sqlite3").mkdir(parents=True)
+    with pytest.raises(BadVariable, match=r"^DATA_DIR: cannot write .*db\.sqlite3: Is a directory\."):
+        Configuration(environ)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"short", b"\xff" * 64])
+def test_a_secret_that_is_none_is_refused(environ, tmp_path, content):
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var/secret_key").write_bytes(content)
+    with pytest.raises(BadVariable, match=r"^DATA_DIR: .*secret_key holds no whole secret; delete it"):
+        Configuration(environ)
+
+
+def test_a_first_start_with_a_given_secret_makes_the_data_folder(environ, tmp_path):
+    start({**environ, "SECRET_KEY": "x" * 40})
+    assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
+    assert not (tmp_path / "var/secret_key").exists()
+
+
+@pytest.mark.usefixtures("_usual_umask")
+def test_the_database_is_the_owners_alone_in_a_folder_that_others_may_read(environ, tmp_path):
+    (tmp_path / "var").mkdir(mode=0o755)
+    code = """if True:
+        import django, os
+        django.setup()
+        from django.core.management import call_command
+        call_command("migrate", verbosity=0)
+        from django.conf import settings
+        modes = {file.name: oct(file.stat().st_mode)[-3:] for file in settings.DATA_DIR.glob("db.*")}
+        print(modes == {"db.sqlite3": "600", "db.sqlite3-shm": "600", "db.sqlite3-wal": "600"} or modes)
+    """
+    environ = {**os.environ, **environ, "DJANGO_SETTINGS_MODULE": "runbookweb.settings"}
+    said = subprocess.run([sys.executable, "-c", code], env=environ, cwd=ROOT, capture_output=True, check=True)
+    assert said.stdout == b"True\n"
+
+
+@pytest.fixture
+def _usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def test_a_power_cut_does_not_undo_what_was_committed(db):
+    with connection.cursor() as cursor:
+        assert cursor.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL

@@ -27,12 +27,18 @@ class CannotRun(Exception):
     """The runbook has errors, or the disk is full; str() says what, for people."""
 
 
-def start_run(actor: Actor, runbook: LibraryRunbook, *, values: Mapping[str, str]) -> Run:
+class NotConfirmed(Exception):
+    """The runbook wants to be confirmed before it runs, and was not."""
+
+
+def start_run(actor: Actor, runbook: LibraryRunbook, *, values: Mapping[str, str], is_confirmed: bool = False) -> Run:
     """Queue a run of this runbook.
 
-    Raises rules.Refused (recorded as a refused run), CannotRun, or document.validate.InvalidValues.
+    Raises rules.Refused (recorded as a refused run), NotConfirmed, CannotRun, or document.validate.InvalidValues.
     """
     _check_claims(actor, runbook)
+    if runbook.runbook.settings.confirm and not is_confirmed:
+        raise NotConfirmed
     if runbook.errors:
         raise CannotRun("This runbook cannot run: " + "; ".join(str(problem) for problem in runbook.errors))
     checked = checked_values(runbook.runbook, values, provided=provided_values())

@@ -58,7 +58,7 @@ def runbooks(request: HttpRequest) -> HttpResponse:
     ]
     is_fragment = request.htmx and not request.htmx.history_restore_request
     template = "runbooks/_list.html" if is_fragment else "runbooks/list.html"
-    return render(request, template, {"rows": rows, "query": query})
+    return render(request, template, {"rows": rows, "query": query, "trouble": library.trouble()})
 
 
 @require_safe
@@ -72,12 +72,13 @@ def runbook(request: HttpRequest, path: str) -> HttpResponse:
 def start(request: HttpRequest, path: str) -> HttpResponse:
     runbook = library.runbook_for(request.actor, path)
     values = forms.start_values(request.POST)
-    if runbook.runbook.settings.confirm and forms.CONFIRMATION not in request.POST:
+    is_confirmed = forms.CONFIRMATION in request.POST
+    try:
+        return redirect(control.start_run(request.actor, runbook, values=values, is_confirmed=is_confirmed))
+    except control.NotConfirmed:
         unconfirmed = {forms.CONFIRMATION: "Tick the box to confirm that you want to run this now."}
         errors = {**_misfits(runbook, values), **unconfirmed}
         return _runbook_page(request, runbook, typed=values, errors=errors)
-    try:
-        return redirect(control.start_run(request.actor, runbook, values=values))
     except InvalidValues as invalid:
         return _runbook_page(request, runbook, typed=values, errors=invalid.errors)
     except control.CannotRun as problem:

@@ -77,6 +77,13 @@ def test_an_empty_library_says_what_to_do(alice_client, library):
     assert "There are no runbooks yet" in text_of(alice_client.get("/runbooks/"))
 
 
+def test_a_missing_folder_is_said_in_place_of_an_empty_list(alice_client, settings, tmp_path):
+    settings.RUNBOOKS_DIR = tmp_path / "nowhere"
+    page = text_of(alice_client.get("/runbooks/"))
+    assert f"RUNBOOKS_DIR is {tmp_path}/nowhere, which does not exist." in page
+    assert "There are no runbooks yet" not in page
+
+
 def test_the_page_shows_the_documentation_and_a_field_for_each_variable(alice_client, library, a_runbook):
     requirements = """
 HOST: The host to restart

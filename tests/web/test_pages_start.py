@@ -112,3 +112,9 @@ def test_what_is_not_there_cannot_start(alice_client, library, path):
 def test_it_takes_a_form_and_nothing_else(alice_client, library, a_runbook):
     library.add("restart.md", a_runbook())
     assert alice_client.get(START).status_code == 405
+
+
+def test_who_may_not_run_it_is_not_asked_to_confirm(bob_client, library, a_runbook):
+    library.add("restart.md", a_runbook(claims={"roles": ["sre"]}, settings={"confirm": "true"}))
+    assert bob_client.post("/runbooks/restart.md/runs/").status_code == 403
+    assert Run.objects.get().state == State.REFUSED

@@ -1,7 +1,6 @@
 """`manage.py serve`: the web server, with the runner inside it."""
 
 import asyncio
-import ctypes
 import errno
 import logging
 import sys
@@ -13,12 +12,12 @@ from channels.routing import get_default_application
 from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from runbookweb.server import Server
 
 logger = logging.getLogger(__name__)
-
-PR_SET_DUMPABLE = 4
 
 
 class Command(BaseCommand):
@@ -28,7 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--no-runner", action="store_true", help="leave running to `manage.py runner`")
 
     def handle(self, *, no_runner: bool, **options: Any) -> None:
-        keep_from_scripts()
+        if problem := unready_database():
+            sys.exit(problem)
         run_forever = None if no_runner else runner()
         address, port = settings.CONFIGURATION.BIND_ADDRESS, settings.CONFIGURATION.API_PORT
 
@@ -50,10 +50,17 @@ class Command(BaseCommand):
             sys.exit(reason(server.listen_problem, address=address, port=port))
 
 
-def keep_from_scripts() -> None:
-    """Close this process's memory and environment in /proc to scripts, which may run as the same user."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0)
+def unready_database() -> str | None:
+    """Why the database cannot be used yet, and what to do; None if it can."""
+    try:
+        executor = MigrationExecutor(connection)
+        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return None
+    except DatabaseError as problem:
+        return f"The database {settings.CONFIGURATION.database} cannot be used: {problem}."
+    finally:
+        connection.close()
+    return "The database is not up to date: run `.venv/bin/python manage.py migrate` first, or start with bin/run."
 
 
 def runner() -> Callable[[], Awaitable[None]]:
