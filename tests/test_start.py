@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 
 from runbookweb.env import VARIABLES, BadVariable, Configuration
-from tests.browser.server import ROOT, free_port
+from tests.processes import ROOT, free_port
 
 HTTP_FOR_OTHERS = {"BIND_ADDRESS": "0.0.0.0", "SECRET_KEY": "x" * 40, "ALLOWED_HOSTS": "runbooks.example"}  # noqa: S104
 

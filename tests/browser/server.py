@@ -1,15 +1,13 @@
 """The server under test as a process of its own, on folders that outlive it."""
 
-import contextlib
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.processes import ROOT, free_port
+
 PREFIX = 37  # of each entry in a run's log: time, stream, tag
 
 
@@ -71,11 +69,3 @@ class Server:
         with self.log.open("ab") as log:
             command = (sys.executable, "manage.py", *command)
             return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-
-
-def free_port() -> int:
-    # Below the range from which systems take the ports of outgoing connections: one of those might take it meanwhile.
-    for port in random.sample(range(20_000, 32_000), 100):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise RuntimeError("of a hundred ports none is free")
