@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from django.http import Http404
 
 from runbooks.access import rules
 from runbooks.access.actor import Actor
-from runbooks.document.parse import parse
-from runbooks.document.runbook import Problem, Runbook
+from runbooks.document.parse import parse, unreadable
+from runbooks.document.runbook import LARGEST_FILE, Problem, Runbook
 from runbooks.document.validate import validate
 from runbooks.models import Run
 
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = LARGEST_FILE
 MAX_PATH = Run._meta.get_field("runbook").max_length
 
 Fingerprint = tuple[int, int, int]
@@ -51,6 +51,8 @@ class LibraryRunbook:
 def runbooks() -> list[LibraryRunbook]:
     """All runbooks, sorted by path."""
     global _parsed
+    if trouble():
+        return []
     found, kept = [], {}
     for path, file, status in _files(settings.RUNBOOKS_DIR.resolve()):
         kept[file] = parsed = _read(file, status, name=path.rpartition("/")[2].removesuffix(".md"))
@@ -58,6 +60,21 @@ def runbooks() -> list[LibraryRunbook]:
     # Replaced as a whole: another thread keeps what it has, and what is gone from the folder goes from memory.
     _parsed = kept
     return sorted(found, key=lambda runbook: runbook.path)
+
+
+def trouble() -> str:
+    """Why there can be no runbooks, as a sentence about RUNBOOKS_DIR, or nothing."""
+    root = settings.RUNBOOKS_DIR
+    try:
+        with os.scandir(root):
+            return ""
+    except FileNotFoundError:
+        reason = "does not exist"
+    except NotADirectoryError:
+        reason = "is not a folder"
+    except OSError as problem:
+        reason = f"cannot be read: {problem.strerror}"
+    return f"RUNBOOKS_DIR is {root}, which {reason}."
 
 
 def runbook_for(actor: Actor, path: str) -> LibraryRunbook:
@@ -126,14 +143,10 @@ def _read(file: Path, status: os.stat_result, *, name: str) -> tuple[Fingerprint
     if known and known[0] == fingerprint and known[2].name == name:
         return known
     if status.st_size > MAX_BYTES:
-        return fingerprint, b"", _unreadable(name, f"is larger than {MAX_BYTES // 1024 // 1024} MiB")
+        return fingerprint, b"", unreadable(f"the file is larger than {MAX_BYTES // 1024} KiB.", name=name)
     try:
         source = file.read_bytes()
     except OSError as problem:
         # Not remembered under its fingerprint: a changed permission changes neither time nor size.
-        return (0, 0, 0), b"", _unreadable(name, f"cannot be read: {problem.strerror}")
+        return (0, 0, 0), b"", unreadable(f"the file cannot be read: {problem.strerror}.", name=name)
     return fingerprint, source, parse(source, name=name)
-
-
-def _unreadable(name: str, message: str) -> Runbook:
-    return replace(parse(b"", name=name), problems=(Problem(section="File", line=1, message=message),))

@@ -28,9 +28,28 @@ def test_it_lists_all_runbooks_by_path_with_those_in_subfolders(library, a_runbo
     assert it.runbooks()[2].folder == "db/failover"
 
 
-def test_it_has_no_runbooks_without_a_folder(settings, tmp_path):
+def test_it_has_no_runbooks_without_a_folder_and_says_so(settings, tmp_path):
     settings.RUNBOOKS_DIR = tmp_path / "nowhere"
     assert it.runbooks() == []
+    assert it.trouble() == f"RUNBOOKS_DIR is {tmp_path}/nowhere, which does not exist."
+
+
+def test_it_has_no_runbooks_in_a_file_and_says_so(settings, tmp_path):
+    settings.RUNBOOKS_DIR = tmp_path / "a.md"
+    settings.RUNBOOKS_DIR.touch()
+    assert it.runbooks() == []
+    assert it.trouble() == f"RUNBOOKS_DIR is {tmp_path}/a.md, which is not a folder."
+
+
+def test_it_says_that_its_folder_cannot_be_read(settings, tmp_path):
+    settings.RUNBOOKS_DIR = tmp_path / "loop"
+    settings.RUNBOOKS_DIR.symlink_to("loop")
+    assert it.runbooks() == []
+    assert "which cannot be read: Too many levels" in it.trouble()
+
+
+def test_an_empty_folder_is_no_trouble(library):
+    assert (it.runbooks(), it.trouble()) == ([], "")
 
 
 @pytest.mark.parametrize("path", [".hidden.md", ".git/a.md", "a.txt", "md", "bad\nname.md", "a.MD.bak"])
@@ -88,6 +107,11 @@ def test_a_file_that_is_too_large_is_listed_with_that_problem(library, monkeypat
     [runbook] = it.runbooks()
     assert runbook.source == b""
     assert "larger" in str(runbook.errors[0])
+
+
+def test_a_file_of_more_than_a_mebibyte_is_too_large(library, a_runbook):
+    library.add("a.md", a_runbook().ljust(1024 * 1024 + 1, "\n"))
+    assert [str(problem) for problem in it.runbooks()[0].errors] == ["line 1, File: the file is larger than 1024 KiB."]
 
 
 def test_problems_of_this_machine_are_looked_for_each_time(library, a_runbook):

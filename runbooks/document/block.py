@@ -9,7 +9,7 @@ from yaml.composer import ComposerError
 from runbooks.document.outline import Outline, Section
 from runbooks.document.runbook import Problem, Severity
 
-LONGEST = 64 * 1024
+LONGEST = 16 * 1024
 DEEPEST = 8
 FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 TYPO_HINTS = {
@@ -132,7 +132,7 @@ class _Loader(yaml.BaseLoader):
 
 def _compose(text: str, first_line: int) -> yaml.Node | None:
     if len(text) > LONGEST:
-        raise Unreadable("the yaml block is longer than 64 KiB.", first_line)
+        raise Unreadable("the yaml block is longer than 16 KiB.", first_line)
     try:
         return yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:

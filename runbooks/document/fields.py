@@ -6,21 +6,25 @@ import yaml
 
 from runbooks.document.block import Block, is_empty
 from runbooks.document.inputs import refused_path
+from runbooks.document.patterns import BadPattern, Patterns, TooSlow
 from runbooks.document.runbook import TYPES, Requirement, Settings
-from runbooks.document.values import BadPattern, compiled, is_refused_name, misfit, normal
+from runbooks.document.values import is_refused_name, misfit, normal
 
 REQUIREMENT_KEYS = ("description", "type", "default", "choices", "pattern", "required", "secret")
 SETTINGS_KEYS = ("timeout", "concurrency", "confirm")
+LONGEST_TIMEOUT = 30 * 24 * 60 * 60
+MOST_PATHS = 500
 
 
 def requirements(block: Block) -> tuple[Requirement, ...]:
     """The variables that the script needs, without those that could not be set anyway."""
     found = []
+    patterns = Patterns()
     for name, (key, value) in block.entries(block.root, shape="one `NAME: description` a line").items():
         if reason := is_refused_name(name):
             block.report(key, f"{name[:128]!r} {reason}.")
         else:
-            found.append(_requirement(block, name, value))
+            found.append(_requirement(block, name, value, patterns))
     return tuple(found)
 
 
@@ -49,13 +53,21 @@ def settings(block: Block) -> Settings:
     _report_unknown(block, entries, SETTINGS_KEYS)
     nodes = {name: value for name, (_, value) in entries.items()}
     return Settings(
-        timeout=block.whole(nodes["timeout"]) if "timeout" in nodes else None,
+        timeout=_timeout(block, nodes["timeout"]) if "timeout" in nodes else None,
         concurrency=block.whole(nodes["concurrency"]) if "concurrency" in nodes else None,
         confirm=block.flag(nodes["confirm"], default=True) if "confirm" in nodes else False,
     )
 
 
-def _requirement(block: Block, name: str, node: yaml.Node) -> Requirement:
+def _timeout(block: Block, node: yaml.Node) -> int | None:
+    seconds = block.whole(node)
+    if seconds and seconds > LONGEST_TIMEOUT:
+        block.report(node, f"the timeout is in seconds, and at most {LONGEST_TIMEOUT} (30 days).")
+        return None
+    return seconds
+
+
+def _requirement(block: Block, name: str, node: yaml.Node, patterns: Patterns) -> Requirement:
     if isinstance(node, yaml.ScalarNode):
         return Requirement(name, description=block.text(node))
     entries = block.entries(node, shape=f"a description, or a mapping with {', '.join(REQUIREMENT_KEYS)}")
@@ -71,7 +83,7 @@ def _requirement(block: Block, name: str, node: yaml.Node) -> Requirement:
         # What cannot be read is kept secret: the other way would show it.
         secret=block.flag(nodes["secret"], default=True) if "secret" in nodes else False,
     )
-    return _checked(block, node, nodes, requirement)
+    return _checked(block, node, nodes, requirement, patterns)
 
 
 def _type(block: Block, nodes: dict[str, yaml.Node]) -> str:
@@ -84,21 +96,26 @@ def _type(block: Block, nodes: dict[str, yaml.Node]) -> str:
     return "text"
 
 
-def _checked(block: Block, node: yaml.Node, nodes: dict[str, yaml.Node], requirement: Requirement) -> Requirement:
+def _checked(
+    block: Block, node: yaml.Node, nodes: dict[str, yaml.Node], requirement: Requirement, patterns: Patterns
+) -> Requirement:
     """The requirement with its pattern known to compile and its default as a script expects it."""
     if requirement.type == "choice" and not requirement.choices:
         block.report(nodes.get("choices", node), f"{requirement.name} needs a list of choices.")
+    requirement = replace(requirement, default=normal(requirement, requirement.default))
     try:
-        compiled(requirement.pattern)
+        if requirement.pattern:
+            patterns.compiled(requirement.pattern)
+        message = misfit(requirement, requirement.default, patterns) if requirement.default else None
     except BadPattern as bad:
         block.report(nodes["pattern"], f"the pattern is no regular expression: {bad}.")
-        requirement = replace(requirement, pattern="")
-    if not requirement.default:
+        return replace(requirement, pattern="")
+    except TooSlow:
+        block.report(nodes.get("pattern", node), "the pattern takes too long to check; simplify it.")
         return requirement
-    requirement = replace(requirement, default=normal(requirement, requirement.default))
-    if message := misfit(requirement, requirement.default):
+    if message:
         block.report(nodes["default"], f"the default does not fit: {message}")
-    if requirement.secret:
+    if requirement.default and requirement.secret:
         message = "this is the default of a secret, for everybody to read; leave it out."
         block.report(nodes["default"], message, severity="warning")
     return requirement
@@ -106,7 +123,10 @@ def _checked(block: Block, node: yaml.Node, nodes: dict[str, yaml.Node], require
 
 def _paths(block: Block, node: yaml.Node) -> tuple[str, ...]:
     paths = []
-    for item in block.items(node, shape="a list of files, each on a line that begins with `- `"):
+    items = block.items(node, shape="a list of files, each on a line that begins with `- `")
+    if len(items) > MOST_PATHS:
+        block.report(items[MOST_PATHS], f"these are more than {MOST_PATHS}; name a folder instead.")
+    for item in items[:MOST_PATHS]:
         path = block.text(item)
         if reason := refused_path(path):
             block.report(item, f"{path[:200]!r} {reason}.")

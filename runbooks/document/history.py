@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runbooks.document.outline import Outline, Section, outline
+from runbooks.document.outline import Outline, Section, TooManyMarks, outline
+from runbooks.document.runbook import LARGEST_FILE
 
 LOCK_SECONDS = 5
 ATTEMPTS = 5
@@ -74,7 +75,10 @@ def appended(source: bytes, entry: Entry, *, keep: int) -> bytes:
     """The file's bytes with the entry in their History; everything outside of it stays, whatever its encoding."""
     # Bytes that are not UTF-8 become surrogates and come back as the same bytes.
     text = source.decode("utf-8", "surrogateescape")
-    found = outline(text)
+    try:
+        found = outline(text)
+    except TooManyMarks as many:
+        raise CannotWrite(f"In this file {many}") from None
     if unclosed := next((fence for fence in found.fences if not fence.is_closed), None):
         raise CannotWrite(f"The code fence in line {unclosed.start} is never closed; the entry would be part of it.")
     end = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
@@ -187,6 +191,12 @@ def _try_append(path: Path, entry: Entry, *, keep: int, folder: int) -> bool:
     """Append unless the file changes meanwhile; False means that it did."""
     source = path.read_bytes()
     changed = appended(source, entry, keep=keep)
+    # What scripts print must never make the runbook too large to be read.
+    while len(changed) > LARGEST_FILE and keep > 1:
+        keep //= 2
+        changed = appended(source, entry, keep=keep)
+    if len(changed) > LARGEST_FILE:
+        raise CannotWrite(f"{path.name} would be larger than {LARGEST_FILE // 1024} KiB.")
     return changed == source or _replace(path, source, changed, folder)
 
 

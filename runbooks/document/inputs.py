@@ -6,6 +6,9 @@ from pathlib import Path, PurePosixPath
 from runbooks.document.runbook import Runbook
 
 MOST_FILES = 10_000
+TOO_MANY = f"brings more than {MOST_FILES} files; name those that the script needs"
+LONGEST_PATH = 1_000
+LONGEST_NAME = 255
 
 
 class BadInput(Exception):
@@ -21,6 +24,10 @@ def refused_path(path: str) -> str | None:
     parts = PurePosixPath(path).parts
     if path.startswith("/") or "\\" in path or "\0" in path:
         return "must be a path relative to the runbook, with / between its parts"
+    if not path.isprintable():
+        return "has a character that cannot be seen; rename the file"
+    if len(path) > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in parts):
+        return f"is too long: a path has at most {LONGEST_PATH} characters, and each name in it {LONGEST_NAME} bytes"
     if ".." in parts:
         return "must not contain .."
     if not parts:
@@ -35,7 +42,7 @@ def input_files(runbook: Runbook, *, folder: Path, root: Path) -> list[tuple[Pat
         for source, target in files_of_input(path, folder=folder, root=root):
             found[target] = source
             if len(found) > MOST_FILES:
-                raise BadInput(path, f"brings more than {MOST_FILES} files; name those that the script needs")
+                raise BadInput(path, TOO_MANY)
     return [(source, target) for target, source in found.items()]
 
 

@@ -10,6 +10,8 @@ from functools import cached_property
 
 OPENING = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
 HEADING = re.compile(r" {0,3}(#{1,6})(?![^ \t\r])")
+# Each is an object: a file of nothing else would hold up every listing for seconds.
+MOST_MARKS = 30_000
 HISTORY = "History"
 SECTIONS = (
     "Environment Requirements",
@@ -19,6 +21,14 @@ SECTIONS = (
     "Script",
     HISTORY,
 )
+
+
+class TooManyMarks(Exception):
+    """The text has more headings and code fences than anybody reads; line is where the limit is passed."""
+
+    def __init__(self, line: int):
+        super().__init__(f"there are more than {MOST_MARKS} headings and code fences.")
+        self.line = line
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Outline:
 
 
 def outline(text: str) -> Outline:
-    """Find headings and fences in one pass; a # inside a fence is no heading."""
+    """Find headings and fences in one pass; a # inside a fence is no heading. TooManyMarks ends it early."""
     lines, headings, fences = text.split("\n"), [], []
     opened: re.Match[str] | None = None
     start = 0
@@ -108,6 +118,8 @@ def outline(text: str) -> Outline:
             start = index + 1
         elif match := HEADING.match(line):
             headings.append(Heading(len(match[1]), _title(line[match.end() :]), index))
+        if len(headings) + len(fences) > MOST_MARKS:
+            raise TooManyMarks(index + 1)
     if opened:
         fences.append(_fence(opened, start, len(lines), is_closed=False))
     return Outline(lines, headings, fences)

@@ -6,24 +6,39 @@ from typing import TypeVar
 
 from runbooks.document import fields
 from runbooks.document.block import Block
-from runbooks.document.outline import HISTORY, SECTIONS, Outline, Section, known_title, outline
+from runbooks.document.outline import HISTORY, SECTIONS, Outline, Section, TooManyMarks, known_title, outline
 from runbooks.document.render import plain
 from runbooks.document.runbook import Problem, Runbook, Script, Settings, Severity
 
 REQUIRED = ("Environment Requirements", "File System Requirements", "Script")
 MOST_SECTIONS = 200
+MOST_PROBLEMS = 100
+SHORTEST_TITLE = min(len(title) for title in SECTIONS)
 Value = TypeVar("Value")
 
 
 def parse(source: bytes, *, name: str) -> Runbook:
     """Read a runbook; name is the file's name without .md."""
-    return _Reading(source, name).runbook()
+    try:
+        return _Reading(source, name).runbook()
+    except TooManyMarks as many:
+        return unreadable(str(many), name=name, line=many.line)
+
+
+def unreadable(message: str, *, name: str, line: int = 1) -> Runbook:
+    """A runbook of which nothing is known, not even who may see it, but what is wrong with its file."""
+    problem = Problem("File", line, message)
+    return Runbook(name, "", "", (), (), (), {}, Settings(), None, "", (problem,))
 
 
 def without_history(source: bytes) -> str:
     """The runbook as text with \\n line ends, without its History: what its author wrote and the database keeps."""
     # PostgreSQL stores no NUL.
-    return _without_history(outline(_decoded(source))).replace("\0", "\ufffd")
+    try:
+        found = outline(_decoded(source))
+    except TooManyMarks:
+        return ""
+    return _without_history(found).replace("\0", "\ufffd")
 
 
 class _Reading:
@@ -55,7 +70,7 @@ class _Reading:
             settings=settings,
             script=script,
             history=self.outline.body(history).replace("\r\n", "\n").strip("\n") if history else "",
-            problems=tuple(sorted(self.problems, key=lambda problem: problem.line)),
+            problems=_the_first(self.problems),
         )
 
     def _report(self, section: str, line: int, message: str, severity: Severity = "error") -> None:
@@ -101,7 +116,9 @@ class _Reading:
         history = self.outline.history()
         end = history.start if history else len(self.outline.lines)
         for index, line in self.outline.prose():
-            if index in h1s or index >= end or not (line.lstrip().startswith("#") or self._is_underlined(index)):
+            if len(line) < SHORTEST_TITLE or index in h1s or index >= end:
+                continue
+            if not (line.lstrip().startswith("#") or self._is_underlined(index)):
                 continue
             title = known_title(line.strip("# \t\r"))
             if title in SECTIONS:
@@ -170,6 +187,15 @@ def _without_history(outline: Outline) -> str:
     # The last line that stays still has its end if History came after it.
     end = "\n" if sections and sections[-1].title == HISTORY and lines else ""
     return ("\n".join(lines) + end).replace("\r\n", "\n")
+
+
+def _the_first(problems: list[Problem]) -> tuple[Problem, ...]:
+    """The problems by line; of a great many the first, errors before warnings, for these decide who sees what."""
+    kept = sorted(problems, key=lambda problem: (problem.severity, problem.line))[:MOST_PROBLEMS]
+    if len(problems) > MOST_PROBLEMS:
+        message = f"these are the first {MOST_PROBLEMS} problems of {len(problems)}; mend them to see the others."
+        kept.append(Problem("File", 1, message))
+    return tuple(sorted(kept, key=lambda problem: problem.line))
 
 
 def _nearest(title: str) -> str | None:

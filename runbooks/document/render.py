@@ -1,20 +1,23 @@
 """Markdown to HTML that is safe to show: no HTML of the author's, no styles, headings that fit below the page's own."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
+from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import unescapeAll
+from markdown_it.renderer import RendererHTML
+from markdown_it.ruler import StateBase
 from markdown_it.token import Token
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
-from pygments.util import ClassNotFound
 
-# Highlighting and nested markdown take longer than linear time on what an attacker writes.
-LONGEST_HIGHLIGHTED = 50_000
+from runbooks.document.highlight import Highlighter
+
+# Deeply nested markdown takes longer than linear time, and every other request would wait for it.
+PARSE_SECONDS = 0.4
 LONGEST_RENDERED = 200_000
 LONGEST_SUMMARY_SOURCE = 4_000
 ALIGNMENT = re.compile(r"text-align:(left|center|right)")
@@ -24,18 +27,25 @@ def render(markdown: str, *, ids: str = "doc") -> str:
     """The markdown as HTML; heading ids begin with ids, so that no heading can pose as an element of the page."""
     if len(markdown) > LONGEST_RENDERED:
         return f"<pre>{escape(markdown)}</pre>"
-    tokens = _MARKDOWN.parse(markdown)
+    try:
+        tokens = _MARKDOWN.parse(markdown, {"until": time.thread_time() + PARSE_SECONDS})
+    except TimeoutError:
+        return f"<pre>{escape(markdown)}</pre>"
     _lower_headings(tokens, ids)
     for token in tokens:
         _align_by_class(token)
         for child in token.children or ():
             _guard_link(child, ids)
-    return _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    return _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {"highlighter": Highlighter()})
 
 
 def plain(markdown: str) -> str:
     """The first paragraph without markup, in one line."""
-    tokens = _MARKDOWN.parse(markdown[:LONGEST_SUMMARY_SOURCE])
+    try:
+        until = time.thread_time() + PARSE_SECONDS
+        tokens = _MARKDOWN.parse(markdown[:LONGEST_SUMMARY_SOURCE], {"until": until})
+    except TimeoutError:
+        return ""
     for token, following in pairwise(tokens):
         if token.type == "paragraph_open" and token.level == 0:
             return " ".join("".join(_texts(following.children or ())).split())
@@ -47,19 +57,32 @@ def _texts(tokens: Sequence[Token]) -> list[str]:
     return [" " if token.type in breaks else token.content for token in tokens]
 
 
-def _highlighted(code: str, language: str, _attributes: str) -> str:
-    try:
-        if len(code) > LONGEST_HIGHLIGHTED:
-            raise ClassNotFound
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-        spans = highlight(code, lexer, HtmlFormatter(nowrap=True))
-    except ClassNotFound:
-        spans = escape(code)
+def _fence(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: object, env: dict[str, Any]) -> str:
+    code, info = tokens[index].content, unescapeAll(tokens[index].info).split(maxsplit=1)
+    language = info[0] if info else ""
+    spans = env["highlighter"].html(code, language)
     return f'<pre class="highlight"><code class="language-{escape(language) or "text"}">{spans}</code></pre>\n'
 
 
-# With html on, which is the default of this preset, a runbook could run scripts in every viewer's browser.
-_MARKDOWN = MarkdownIt("commonmark", {"html": False, "highlight": _highlighted}).enable(["table", "strikethrough"])
+def _in_time(state: StateBase, *_place: object) -> bool:
+    """A rule for no text at all: the parser asks it at each step."""
+    if time.thread_time() > state.env["until"]:
+        raise TimeoutError
+    return False
+
+
+def _markdown() -> MarkdownIt:
+    # With html on, which is the default of this preset, a runbook could run scripts in every viewer's browser.
+    markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    markdown.add_render_rule("fence", _fence)
+    within = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    markdown.block.ruler.before("table", "in_time", _in_time, within)
+    markdown.inline.ruler.before("text", "in_time", _in_time)
+    markdown.inline.ruler2.before("balance_pairs", "in_time", _in_time)
+    return markdown
+
+
+_MARKDOWN = _markdown()
 
 
 def _lower_headings(tokens: Sequence[Token], ids: str) -> None:

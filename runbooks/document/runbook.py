@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+LARGEST_FILE = 1024 * 1024
 Severity = Literal["error", "warning"]
 
 SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")

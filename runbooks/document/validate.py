@@ -6,8 +6,8 @@ import shlex
 import shutil
 from pathlib import Path
 
-from runbooks.document.inputs import BadInput, files_of_input, input_files
-from runbooks.document.outline import outline
+from runbooks.document.inputs import MOST_FILES, TOO_MANY, BadInput, files_of_input, input_files
+from runbooks.document.outline import Outline, outline
 from runbooks.document.runbook import Problem, Runbook, Script
 from runbooks.document.values import InvalidValues, checked_values, is_refused_name
 
@@ -111,19 +111,24 @@ def _interpreter_problems(runbook: Runbook) -> list[Problem]:
 
 
 def _input_problems(runbook: Runbook, folder: Path, root: Path) -> list[Problem]:
-    problems = []
+    files = 0
+    bad_inputs = []
     for path in runbook.inputs:
         try:
             for _ in files_of_input(path, folder=folder, root=root):
-                pass
+                files += 1
+                if files > MOST_FILES:
+                    raise BadInput(path, TOO_MANY)
         except BadInput as bad:
-            problems.append(Problem("File System Requirements", _line_of(runbook, path), str(bad)))
-    return problems
+            bad_inputs.append(bad)
+        if files > MOST_FILES:
+            break
+    found = outline(runbook.documentation) if bad_inputs else None
+    return [Problem("File System Requirements", _line_of(found, bad.path), str(bad)) for bad in bad_inputs]
 
 
-def _line_of(runbook: Runbook, path: str) -> int:
+def _line_of(found: Outline, path: str) -> int:
     """Where the File System Requirements name this path; the section's own line if it is spelled with escapes there."""
-    found = outline(runbook.documentation)
     section = next((section for section in found.sections if section.title == "File System Requirements"), None)
     if not section:
         return 1

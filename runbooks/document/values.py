@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from runbooks.document.patterns import Patterns, TooSlow
 from runbooks.document.runbook import Requirement, Runbook
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -19,7 +20,6 @@ BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1"), "true"),
     **dict.fromkeys(("false", "no", "off", "0"), "false"),
 }
-LONGEST_PATTERN = 500
 LARGEST_VALUE = 32 * 1024
 LARGEST_TOTAL = 256 * 1024
 
@@ -32,22 +32,19 @@ class InvalidValues(Exception):
         self.errors = errors
 
 
-class BadPattern(Exception):
-    """A pattern is no regular expression; str() says why."""
-
-
 def checked_values(runbook: Runbook, given: Mapping[str, str], *, provided: Mapping[str, str] = {}) -> dict[str, str]:
     """The values that the script gets: each as given, or else as the server provides it (left out), or its default."""
     asked = {requirement.name: requirement for requirement in runbook.requirements}
     errors = {name: "the runbook does not ask for this." for name in given if name not in asked}
     values: dict[str, str] = {}
+    patterns = Patterns()
     total = 0
     for name, requirement in asked.items():
         if not given.get(name) and name in provided:
             continue
         value = normal(requirement, given.get(name) or requirement.default)
         total += len(value.encode("utf-8", "replace"))
-        if message := misfit(requirement, value):
+        if message := _misfit_in_time(requirement, value, patterns):
             errors[name] = message
         elif total > LARGEST_TOTAL:
             errors[name] = "with this value all values together are larger than 256 KiB."
@@ -66,8 +63,8 @@ def normal(requirement: Requirement, value: str) -> str:
     return value
 
 
-def misfit(requirement: Requirement, value: str) -> str | None:
-    """Why the value does not fit the requirement, as a sentence, or None."""
+def misfit(requirement: Requirement, value: str, patterns: Patterns) -> str | None:
+    """Why the value does not fit the requirement, as a sentence, or None; TooSlow if its pattern cannot tell."""
     if not value:
         return "a value is needed." if requirement.required else None
     if "\0" in value:
@@ -76,29 +73,26 @@ def misfit(requirement: Requirement, value: str) -> str | None:
         return "the value is not valid Unicode."
     if len(value.encode()) > LARGEST_VALUE:
         return "the value is larger than 32 KiB."
-    return _misfit_of_type(requirement, value)
+    return _misfit_of_type(requirement, value, patterns)
 
 
-def _misfit_of_type(requirement: Requirement, value: str) -> str | None:
+def _misfit_in_time(requirement: Requirement, value: str, patterns: Patterns) -> str | None:
+    try:
+        return misfit(requirement, value, patterns)
+    except TooSlow:
+        return "the pattern takes too long to check with this value; the runbook needs a simpler one."
+
+
+def _misfit_of_type(requirement: Requirement, value: str, patterns: Patterns) -> str | None:
     if requirement.choices and value not in requirement.choices:
         return f"choose one of: {', '.join(requirement.choices)}."
     if requirement.type == "number" and not NUMBER.fullmatch(value):
         return "this must be a number, such as 5 or 0.25."
     if requirement.type == "boolean" and value not in ("true", "false"):
         return "this must be true or false."
-    if requirement.pattern and not compiled(requirement.pattern).fullmatch(value):
+    if requirement.pattern and not patterns.fit(requirement.pattern, value):
         return f"this does not fit the pattern {requirement.pattern}"
     return None
-
-
-def compiled(pattern: str) -> re.Pattern[str]:
-    """The pattern as a regular expression that a whole value must fit; BadPattern says what is wrong with it."""
-    if len(pattern) > LONGEST_PATTERN:
-        raise BadPattern(f"it is longer than {LONGEST_PATTERN} characters")
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError, Warning) as error:
-        raise BadPattern(str(error)) from None
 
 
 def is_refused_name(name: str) -> str | None:

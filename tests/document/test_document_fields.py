@@ -19,7 +19,7 @@ EXTRA_LINE = 16
         ('A: "\\ud800"', 6, "cannot be used"),
         ("A: &a b\nC: *a", 7, "aliases"),
         ("A: " + "[" * 5000, 6, "too deep"),
-        ("A: " + "x" * 70_000, 6, "64 KiB"),
+        ("A: " + "x" * 70_000, 6, "16 KiB"),
         ("- A\n- B", 6, "expected one `NAME: description` a line"),
         ("A", 6, "expected one `NAME: description` a line"),
         ("A: b\nA: c", 7, "A is there twice"),
@@ -32,6 +32,13 @@ EXTRA_LINE = 16
         ("A:\n  choices: b", 7, "a list of choices"),
         ("A:\n  pattern: '('", 7, "no regular expression"),
         ("A:\n  pattern: " + "x" * 501, 7, "longer than 500"),
+        ("A:\n  pattern: '((a{999}){999}){999}'", 7, "multiply to too many"),
+        ("A:\n  pattern: '(?x)(a) {999}'", 7, "the flag x"),
+        (
+            "A:\n  default: " + "a" * 5000 + "_\n  pattern: '(a+)+$'",
+            8,
+            "the pattern takes too long to check; simplify it.",
+        ),
         ("A:\n  required: perhaps", 7, "expected true or false"),
         ("A:\n  choices: [b, c]\n  default: d", 8, "the default does not fit: choose one of: b, c"),
         ("A:\n  pattern: '[0-9]+'\n  default: d", 8, "the default does not fit"),
@@ -54,6 +61,10 @@ def test_what_is_wrong_with_the_environment_is_said_with_its_line(environment, l
         ("Input:\n- a\n- ../b", 13, "must not contain .."),
         ("Input:\n- /etc/passwd", 12, "must be a path relative"),
         ("Input:\n- .", 12, "must name a file"),
+        ('Input:\n- "a\\rb"', 12, "cannot be seen"),
+        ("Output:\n- " + "é" * 128, 12, "is too long"),
+        ("Output:\n- " + "a/" * 500 + "b", 12, "is too long"),
+        ("Input:" + "\n- a" * 501, 512, "more than 500"),
         ("Output:\n- a/../../b", 12, "must not contain .."),
     ],
 )
@@ -82,6 +93,14 @@ def test_claims_without_a_block_are_an_error():
 def test_settings_that_cannot_be_meant_are_an_error(block):
     problem = only_problem(a_runbook(extra=section("Settings", block)))
     assert (problem.section, problem.line, problem.severity) == ("Settings", EXTRA_LINE, "error")
+
+
+@pytest.mark.parametrize(("seconds", "timeout"), [(2_592_000, 2_592_000), (2_592_001, None)])
+def test_a_timeout_is_at_most_thirty_days(seconds, timeout):
+    runbook = parsed(a_runbook(extra=section("Settings", f"timeout: {seconds}")))
+    assert runbook.settings.timeout == timeout
+    assert [problem.line for problem in runbook.errors] == ([] if timeout else [EXTRA_LINE])
+    assert all("in seconds, and at most 2592000" in problem.message for problem in runbook.errors)
 
 
 def test_a_section_has_one_yaml_block():

@@ -138,6 +138,25 @@ def test_an_open_fence_is_not_written_into():
         appended(source, ENTRY, keep=20)
 
 
+def test_what_scripts_print_never_makes_the_file_too_large_to_be_read(path):
+    for run in range(1, 9):
+        append(path, replace(ENTRY, run=run, stdout="x" * 200_000), keep=20)
+    assert path.stat().st_size < 1024 * 1024
+    assert runs(path.read_bytes())[-1] == "Run 8 by `alice`"
+
+
+def test_a_file_that_would_be_too_large_is_not_written(path):
+    path.write_text(a_runbook().replace("Looks", "L" * 1024 * 1024))
+    with pytest.raises(CannotWrite, match="would be larger than 1024 KiB"):
+        append(path, ENTRY, keep=20)
+    assert "Run 7" not in path.read_text()
+
+
+def test_a_file_with_too_many_headings_is_not_written():
+    with pytest.raises(CannotWrite, match="more than 30000 headings"):
+        appended(b"# x\n" * 30_001, ENTRY, keep=20)
+
+
 def test_the_files_mode_and_owner_stay(path):
     path.chmod(0o664)
     if os.getuid() == 0:

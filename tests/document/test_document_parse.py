@@ -173,6 +173,22 @@ def test_a_script_is_one_code_block(block, message):
     assert message in problem.message
 
 
+@pytest.mark.parametrize("mark", ["# x\n", "```\n```\n", "## y\n"])
+def test_too_many_headings_are_one_problem_and_open_nothing(mark):
+    text = a_runbook(extra=section("Required Claims", "roles: sre")) + mark * 30_001
+    problem = only_problem(text)
+    assert (problem.section, problem.severity) == ("File", "error")
+    assert "more than 30000 headings and code fences" in problem.message
+    assert parsed(text).documentation == without_history(text.encode()) == ""
+
+
+def test_of_very_many_problems_the_first_are_kept_and_errors_before_warnings():
+    runbook = parsed(a_runbook(extra="#Settings\n" * 500 + "#Required Claims\n\n"))
+    assert "the first 100 problems of 501" in runbook.errors[0].message
+    assert [problem.section for problem in runbook.errors] == ["File", "Required Claims"]
+    assert len(runbook.problems) == 101
+
+
 @pytest.mark.parametrize(
     "written", ["Required Claims\n===", "#Required Claims", "## required  claims", "# Required Claim"]
 )

@@ -1,5 +1,6 @@
 import pytest
 
+from runbooks.document import render as it
 from runbooks.document.render import plain, render
 
 
@@ -62,6 +63,20 @@ def test_tables_are_aligned_without_inline_styles():
 
 def test_a_huge_document_is_shown_as_text():
     assert render("<" * 200_001).startswith("<pre>&lt;")
+
+
+def test_code_is_highlighted_up_to_a_length_in_all():
+    html = render(("```sh\n" + "echo a\n" * 900 + "```\n") * 2)
+    first, second = html.split("</pre>")[:2]
+    assert first.count('class="nb"') == 900
+    assert "<span" not in second
+    assert second.count("echo a") == 900
+
+
+def test_a_document_that_takes_too_long_is_shown_as_text(monkeypatch):
+    monkeypatch.setattr(it, "PARSE_SECONDS", 0)
+    assert it.render("# <a>") == "<pre># &lt;a&gt;</pre>"
+    assert it.plain("a") == ""
 
 
 def test_plain_is_the_first_paragraph_without_markup():

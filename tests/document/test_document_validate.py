@@ -1,9 +1,11 @@
 import os
 import shutil
+import time
 from pathlib import Path, PurePosixPath
 
 import pytest
 
+from runbooks.document import validate as it
 from runbooks.document.runbook import Script
 from runbooks.document.validate import BadInput, NoInterpreter, input_files, interpreter, validate
 
@@ -84,6 +86,22 @@ def test_a_named_pipe_is_refused_at_once(root):
 def test_an_input_is_beside_its_runbook_in_a_folder_of_the_root(root):
     ((source, _),) = input_files(with_inputs("a.sh"), folder=root / "lib", root=root)
     assert source == (root / "lib" / "a.sh").resolve()
+
+
+def test_a_folder_of_too_many_files_is_a_problem(root, monkeypatch):
+    monkeypatch.setattr(it, "MOST_FILES", 1)
+    for name in ("a", "b"):
+        (root / "many").mkdir(exist_ok=True)
+        (root / "many" / name).touch()
+    (problem,) = it.validate(with_inputs("many"), folder=root, root=root)
+    assert "many brings more than" in problem.message
+
+
+def test_very_many_missing_files_are_found_at_once(root):
+    text = a_runbook(files="Input:" + "\n- q" * 500, extra="x\n" * 400_000)
+    started = time.process_time()
+    assert len(it.validate(parsed(text), folder=root, root=root)) == 500
+    assert time.process_time() - started < 2
 
 
 def test_a_shebang_is_read_as_the_kernel_does():

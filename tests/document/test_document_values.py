@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from runbooks.document.values import InvalidValues, checked_values, is_refused_name
@@ -66,6 +68,30 @@ def test_a_value_that_does_not_fit_is_refused(environment, value):
 )
 def test_a_value_that_fits_is_passed_on_unchanged(environment, value):
     assert checked_values(asking(environment), {"A": value}) == {"A": value}
+
+
+def test_a_pattern_that_takes_too_long_is_a_message_and_not_a_wait():
+    started = time.monotonic()
+    errors = errors_of("A: {pattern: '(a+)+$'}", {"A": "a" * 5000 + "_"})
+    assert "takes too long" in errors["A"]
+    assert time.monotonic() - started < 2
+
+
+def test_the_patterns_of_one_runbook_share_their_time():
+    names = [f"A{number}" for number in range(50)]
+    started = time.monotonic()
+    errors = errors_of(
+        "".join(f"{name}: {{pattern: '(a+)+$'}}\n" for name in names), dict.fromkeys(names, "a" * 5000 + "_")
+    )
+    assert list(errors) == names
+    assert time.monotonic() - started < 2
+
+
+def test_a_pattern_with_nested_repetitions_is_checked_at_once():
+    started = time.monotonic()
+    errors = errors_of("A: {pattern: '([a-z0-9]+-?)+'}", {"A": "a" * 40 + "_"})
+    assert "pattern" in errors["A"]
+    assert time.monotonic() - started < 2
 
 
 def test_all_values_together_have_a_limit():

@@ -1,0 +1,50 @@
+"""Colours for a document's code, as classes; code that would take too long to colour stays plain."""
+
+import time
+from collections.abc import Iterator
+from html import escape
+
+import pygments
+from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+# Pygments' regular expressions take minutes for what an attacker writes, and ever more of them for more of it.
+LONGEST_HIGHLIGHTED = 10_000
+# The clock is looked at between matches, and one match of a session's prompt in a long line takes seconds.
+LONGEST_LINE = 1_000
+SECONDS = 0.3
+
+
+class Highlighter:
+    """Highlights the code of one document, until its length or time is used up."""
+
+    def __init__(self) -> None:
+        self.left = LONGEST_HIGHLIGHTED
+        self.seconds = SECONDS
+
+    def html(self, code: str, language: str) -> str:
+        if not self._is_cheap(code, language):
+            return escape(code)
+        self.left -= len(code)
+        started = time.thread_time()
+        try:
+            lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+            return pygments.format(_tokens(lexer, code, until=started + self.seconds), HtmlFormatter(nowrap=True))
+        except (ClassNotFound, TimeoutError):
+            return escape(code)
+        finally:
+            self.seconds -= time.thread_time() - started
+
+    def _is_cheap(self, code: str, language: str) -> bool:
+        if language in ("", "text") or len(code) > self.left or self.seconds <= 0:
+            return False
+        return all(len(line) <= LONGEST_LINE for line in code.split("\n"))
+
+
+def _tokens(lexer: Lexer, code: str, *, until: float) -> Iterator[tuple[object, str]]:
+    for token in lexer.get_tokens(code):
+        if time.thread_time() > until:
+            raise TimeoutError
+        yield token
