@@ -164,7 +164,7 @@ def _runbook_page(
     if context["sees_runs"]:
         past = library.visible_runs(request.actor).filter(runbook=runbook.path)
         context["past_runs"] = library.without_bulk(past)[:PAST_RUNS]
-        context["history"] = _html(runbook.runbook.history, ids="history")
+        context["history"] = rendered_markdown(runbook.runbook.history, ids="history")
     return render(request, "runbooks/runbook.html", context, status=422 if errors else 200)
 
 
@@ -187,12 +187,12 @@ def _beside_the_fields(errors: Mapping[str, str], fields: list[forms.Field]) -> 
 def _documentation(runbook: LibraryRunbook) -> str:
     # The page is headed with the name already.
     heading = rf"\A\s*# +{re.escape(runbook.runbook.name)}[ \t]*#*[ \t]*(\n|\Z)"
-    return _html(re.sub(heading, "", runbook.runbook.documentation), ids="doc")
+    return _html(re.sub(heading, "", runbook.runbook.documentation))
 
 
-@lru_cache(maxsize=256)
-def _html(markdown: str, *, ids: str) -> str:
-    return rendered_markdown(markdown, ids=ids)
+@lru_cache(maxsize=128)
+def _html(markdown: str) -> str:
+    return rendered_markdown(markdown, ids="doc")
 
 
 def _matches(runbook: LibraryRunbook, query: str) -> bool:
