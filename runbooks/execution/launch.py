@@ -8,12 +8,14 @@ import fcntl
 import logging
 import marshal
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from cryptography.fernet import InvalidToken
@@ -64,6 +66,15 @@ class Result:
     ended_at: float
     killed: int = 0
     warnings: tuple[str, ...] = ()
+
+
+@cache
+def compiled_supervisor() -> Path:
+    """The supervisor as byte code: Python keeps none of what it is started with, and would compile it for every run."""
+    try:
+        return Path(py_compile.compile(str(SUPERVISOR), doraise=True))
+    except OSError:
+        return SUPERVISOR  # an installation that is read-only, and only slower
 
 
 def provided_values() -> dict[str, str]:
@@ -248,7 +259,7 @@ def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
     (run.folder / "control").unlink(missing_ok=True)
     with (run.folder / "supervisor.err").open("wb") as complaints:
         supervisor = subprocess.Popen(
-            [PYTHON, "-I", "-S", str(SUPERVISOR), str(run.folder), str(lock)],
+            [PYTHON, "-I", "-S", str(compiled_supervisor()), str(run.folder), str(lock)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=complaints,

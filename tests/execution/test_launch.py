@@ -234,3 +234,13 @@ def assert_it_could_not_start(run: Run, reason: str) -> None:
     assert printed(run, "stderr").startswith("[runbook] could not start: ")
     assert reason in printed(run, "stderr")
     assert not launch.is_alive(run.folder)
+
+
+def test_the_supervisor_is_compiled_once_and_its_source_will_do(monkeypatch, tmp_path):
+    launch.compiled_supervisor.cache_clear()
+    assert launch.compiled_supervisor().suffix == ".pyc"
+    with monkeypatch.context() as read_only:
+        read_only.setattr(launch, "SUPERVISOR", tmp_path / "gone.py")
+        launch.compiled_supervisor.cache_clear()
+        assert launch.compiled_supervisor() == tmp_path / "gone.py"
+    launch.compiled_supervisor.cache_clear()
