@@ -58,9 +58,7 @@ def test_the_supervisor_needs_the_standard_library_alone():
 def test_pages_go_through_the_one_door():
     for file in files_of("runbooks.web"):
         used = {name for name in imports(file) if name.startswith("runbooks.execution")}
-        assert used <= {"runbooks.execution.control", "runbooks.execution.launch"}, file
-        source = file.read_text()
-        assert source.count("launch.") == source.count("launch.provided_values("), file
+        assert used <= {"runbooks.execution.control", "runbooks.execution.environment"}, file
 
 
 def test_every_variable_is_documented():

@@ -15,7 +15,8 @@ from runbooks.access.actor import Actor
 from runbooks.document.parse import without_history
 from runbooks.document.validate import checked_values
 from runbooks.execution import sealing
-from runbooks.execution.launch import prepare_folder, provided_values
+from runbooks.execution.environment import provided_values
+from runbooks.execution.launch import prepare_folder
 from runbooks.library import LibraryRunbook
 from runbooks.models import Run, State
 from runbooks.output.watch import ring

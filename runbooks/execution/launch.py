@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -23,12 +22,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from runbooks.document.parse import parse
-from runbooks.document.runbook import Runbook, looks_secret
-from runbooks.document.validate import BadInput, NoInterpreter, input_files, interpreter, is_refused_name
+from runbooks.document.runbook import Runbook
+from runbooks.document.validate import BadInput, NoInterpreter, input_files, interpreter
 from runbooks.execution import sealing
+from runbooks.execution.environment import environment, provided_secrets
 from runbooks.models import Run, State
 from runbooks.output.entries import append_note
-from runbookweb.env import VARIABLES
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +35,6 @@ GRACE = 10  # seconds between SIGTERM and SIGKILL
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 # A virtual environment's python would look for its packages at each start.
 PYTHON = os.path.realpath(sys._base_executable or sys.executable)
-INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
-DEFAULTS = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/", "LANG": "C.UTF-8"}
-OWN = {variable.name for variable in VARIABLES if variable.secret}  # no glob gives these away
-# Nobody sits at a terminal: no pager may wait for a key, and Python's output must not wait for a full buffer.
-FIXED = {
-    "TERM": "dumb",
-    "PAGER": "cat",
-    "GIT_PAGER": "cat",
-    "SYSTEMD_PAGER": "cat",
-    "GIT_TERMINAL_PROMPT": "0",
-    "PYTHONUNBUFFERED": "1",
-}
 
 
 class CannotLaunch(Exception):
@@ -75,17 +62,6 @@ def compiled_supervisor() -> Path:
         return Path(py_compile.compile(str(SUPERVISOR), doraise=True))
     except OSError:
         return SUPERVISOR  # an installation that is read-only, and only slower
-
-
-def provided_values() -> dict[str, str]:
-    """What SCRIPT_ENV lets scripts have of the server's own environment."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if any(fnmatchcase(name, glob) for glob in settings.SCRIPT_ENV)
-        and name not in OWN
-        and not is_refused_name(name)
-    }
 
 
 def prepare_folder(folder: Path) -> None:
@@ -248,12 +224,12 @@ def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
     specification = marshal.dumps(
         {
             "argv": [*_interpreter(runbook), str(_script(run, runbook))],
-            "environment": _environment(run, {**run.values, **secrets}),
+            "environment": environment(run, {**run.values, **secrets}),
             "folder": str(_work(run, runbook)),
             "timeout": run.timeout,
             "grace": GRACE,
             "limit": settings.MAX_OUTPUT_SIZE_BYTES,
-            "secrets": sealing.patterns([*secrets.values(), *_provided_secrets()]),
+            "secrets": sealing.patterns([*secrets.values(), *provided_secrets()]),
         }
     )
     (run.folder / "control").unlink(missing_ok=True)
@@ -278,10 +254,6 @@ def _unsealed(run: Run) -> dict[str, str]:
         return sealing.unseal(run.sealed_values) if run.sealed_values else {}
     except InvalidToken:
         raise CannotLaunch("SECRET_KEY has changed since this run was queued, its secrets cannot be read") from None
-
-
-def _provided_secrets() -> list[str]:
-    return [value for name, value in provided_values().items() if looks_secret(name)]
 
 
 def _interpreter(runbook: Runbook) -> list[str]:
@@ -315,9 +287,3 @@ def _work(run: Run, runbook: Runbook) -> Path:
     except BadInput as problem:
         raise CannotLaunch(str(problem)) from None
     return run.work
-
-
-def _environment(run: Run, values: dict[str, str]) -> dict[str, str]:
-    """The script's whole environment; what comes later in here wins."""
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return {**DEFAULTS, **inherited, **FIXED, **provided_values(), **values, "RUNBOOK_RUN_ID": str(run.pk)}

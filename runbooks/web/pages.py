@@ -17,7 +17,7 @@ from runbooks.access.actor import Actor
 from runbooks.access.identify import signed_in
 from runbooks.document.render import render as rendered_markdown
 from runbooks.document.validate import InvalidValues, checked_values
-from runbooks.execution import control, launch
+from runbooks.execution import control, environment
 from runbooks.library import LibraryRunbook
 from runbooks.models import State
 from runbooks.web import forms, fragments
@@ -149,7 +149,7 @@ def _runbook_page(
     typed: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    fields = forms.run_fields(runbook.runbook, typed=typed, errors=errors, provided=launch.provided_values())
+    fields = forms.run_fields(runbook.runbook, typed=typed, errors=errors, provided=environment.provided_values())
     context = {
         "runbook": runbook,
         "documentation": _documentation(runbook),
@@ -171,7 +171,7 @@ def _runbook_page(
 def _misfits(runbook: LibraryRunbook, values: Mapping[str, str]) -> Mapping[str, str]:
     """What a start with these values would refuse, without starting anything."""
     try:
-        checked_values(runbook.runbook, values, provided=launch.provided_values())
+        checked_values(runbook.runbook, values, provided=environment.provided_values())
     except InvalidValues as invalid:
         return invalid.errors
     return {}

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import connection
 from django.utils import timezone
 
-from runbooks.execution import launch, sealing
+from runbooks.execution import environment, launch, sealing
 from runbooks.execution.runner import settle_if_ended
 from runbooks.models import Run, State
 from runbooks.output.entries import parse
@@ -44,7 +44,7 @@ def test_its_environment_is_built_from_nothing(a_run, finish, monkeypatch):
     monkeypatch.setenv("SERVERS_OWN", "1")
     run = finish(a_run(SHOW_ENVIRONMENT, requirements={"REPLICA": "which one"}, values={"REPLICA": "db-2"}))
     names = {line.partition("=")[0] for line in printed(run).splitlines()}
-    assert names <= {*launch.INHERITED, *launch.FIXED, "REPLICA", "RUNBOOK_RUN_ID", "TEST_MARK", "PWD"}
+    assert names <= {*environment.INHERITED, *environment.FIXED, "REPLICA", "RUNBOOK_RUN_ID", "TEST_MARK", "PWD"}
     assert f"REPLICA=db-2\nRUNBOOK_RUN_ID={run.pk}\n" in printed(run)
 
 
@@ -117,7 +117,7 @@ def test_what_has_begun_is_not_begun_again_whatever_the_row_says(a_run, begin):
 def test_no_glob_gives_the_servers_own_secrets_away(a_run, finish, monkeypatch, settings):
     settings.SCRIPT_ENV = ("*",)
     monkeypatch.setenv("SECRET_KEY", "the server's own")
-    assert "SECRET_KEY" not in launch.provided_values()
+    assert "SECRET_KEY" not in environment.provided_values()
     assert printed(finish(a_run('echo "<${SECRET_KEY-}>"'))) == "<>\n"
 
 
