@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -23,13 +24,15 @@ class Threads:
         self.pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix=name)
 
     async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        call = partial(_call, partial(function, *args, **kwargs))
+        # With the context, log lines in the thread have the correlation id of the request that they serve.
+        call = partial(copy_context().run, _call, partial(function, *args, **kwargs))
         return await asyncio.get_running_loop().run_in_executor(self.pool, call)
 
 
-# Apart, for settling may wait for a lock and starting may copy a great many files: no stream should wait for that.
+# Apart, for settling may wait for a lock, and starting may copy a great many files: nobody else should wait for that.
 in_thread = Threads("streams", most=4)
 in_runner_thread = Threads("runner", most=8)
+in_settling_thread = Threads("settling", most=4)
 
 
 def _call(function: Callable[[], T]) -> T:

@@ -1,6 +1,31 @@
-"""What the application's log leaves out."""
+"""The application's log: one JSON object a line, and what is left out of it."""
 
+import json
 import logging
+from datetime import UTC, datetime
+
+from runbookweb import correlation
+
+# What a message may say of a run with `extra`, beside its text.
+FIELDS = ("run_id", "runbook", "actor", "state", "return_code", "seconds")
+
+
+class JsonLines(logging.Formatter):
+    """Each record is one line, whatever a client or a traceback has put into it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if correlation_id := correlation.current():
+            line["correlation_id"] = correlation_id
+        line |= {field: getattr(record, field) for field in FIELDS if hasattr(record, field)}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
 
 
 def without_clients_tracebacks(record: logging.LogRecord) -> bool:

@@ -3,7 +3,7 @@
 import os
 
 from runbookweb.env import BASE_DIR, Configuration
-from runbookweb.log import without_clients_tracebacks
+from runbookweb.log import JsonLines, without_clients_tracebacks
 
 CONFIGURATION = Configuration(os.environ)
 
@@ -44,6 +44,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "runbookweb.correlation.CorrelationMiddleware",
+    "runbooks.web.observe.ObserveMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -121,11 +123,19 @@ WHITENOISE_USE_FINDERS = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {"json": {"()": JsonLines}},
     "filters": {
         "short": {"()": "django.utils.log.CallbackFilter", "callback": without_clients_tracebacks},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["short"]}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "json",
+            "filters": ["short"],
+            # Here, too: a logger below with a level of its own would not heed the root's.
+            "level": CONFIGURATION.LOGGING_LEVEL,
+        },
+    },
     "root": {"handlers": ["stderr"], "level": CONFIGURATION.LOGGING_LEVEL},
     "loggers": {
         # Daphne reports each start-up step at INFO; `serve` says what an operator needs to know.

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from runbooks.web import errors, pages, sign_in
+from runbooks.web import errors, observe, pages, sign_in
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -17,6 +17,9 @@ urlpatterns = [
     path("login/", sign_in.login, name="login"),
     path("logout/", sign_in.logout, name="logout"),
     path("admin/", admin.site.urls),
+    path("healthz", observe.healthz, name="healthz"),
+    path("readyz", observe.readyz, name="readyz"),
+    path("metrics", observe.metrics, name="metrics"),
 ]
 
 handler400 = errors.bad_request

@@ -4,6 +4,7 @@ A run's folder holds its log, the script, the lock that the supervisor keeps, th
 """
 
 import contextlib
+import errno
 import fcntl
 import logging
 import marshal
@@ -27,18 +28,17 @@ from runbooks.document.validate import BadInput, NoInterpreter, input_files, int
 from runbooks.execution import sealing
 from runbooks.execution.environment import environment, provided_secrets
 from runbooks.models import Run, State
-from runbooks.output.entries import append_note
+from runbooks.output.entries import NotRegular, append_note, open_regular
 
 logger = logging.getLogger(__name__)
 
+# Too many files are open, or there is no memory: that says nothing about a run, and passes.
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError, NotRegular)
 GRACE = 10  # seconds between SIGTERM and SIGKILL
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 # A virtual environment's python would look for its packages at each start.
 PYTHON = os.path.realpath(sys._base_executable or sys.executable)
-
-
-class CannotLaunch(Exception):
-    """The script could not be started; str() says why, for people."""
 
 
 ENDED = (State.SUCCEEDED, State.FAILED, State.TIMED_OUT, State.CANCELLED)
@@ -53,6 +53,14 @@ class Result:
     ended_at: float
     killed: int = 0
     warnings: tuple[str, ...] = ()
+
+
+class NotStarted(Exception):
+    """A script that never began: `result` is how its run ended, str() says why, for people."""
+
+    def __init__(self, reason: str, state: State = State.FAILED):
+        super().__init__(reason)
+        self.result = Result(state, None if state == State.CANCELLED else 127, time.time())
 
 
 @cache
@@ -84,47 +92,49 @@ def take(run: Run) -> int | None:
     try:
         if not run.folder.is_dir():
             prepare_folder(run.folder)  # somebody has deleted it
-        lock = _lock(run.folder)
+        lock = lock_of(run.folder)
     except BlockingIOError:
         return None
     except OSError as problem:
+        if problem.errno in EXHAUSTED:
+            raise
         # Left in the queue, it would be the first of it for ever and keep the others from their turn.
         _fail_in_the_queue(run, f"{problem.filename}: {problem.strerror}")
         return None
-    if run.take() and not has_started(run.folder):
-        return lock
+    try:
+        if run.take() and not has_started(run.folder):
+            return lock
+    except BaseException:
+        os.close(lock)
+        raise
     # Lost the race; or it has begun already, and a power cut took that from the database: its folder tells the rest.
     os.close(lock)
     return None
 
 
-def start(run: Run, lock: int) -> subprocess.Popen | None:
+def start(run: Run, lock: int) -> subprocess.Popen:
     """Start the supervisor of a taken run, which inherits its lock: there is no moment without it.
 
-    None if that is not possible; the run then has a result that says why.
+    Raises NotStarted, with the reason in the log. The lock stays the caller's to close.
     """
     try:
         return _start_supervisor(run, lock)
-    except CannotLaunch as problem:
-        fail(run, str(problem))
+    except NotStarted as problem:
+        reason = problem
     except OSError as problem:
-        fail(run, f"{problem.filename or 'the supervisor'}: {problem.strerror}")
+        reason = NotStarted(f"{problem.filename or 'the supervisor'}: {problem.strerror}")
     except Exception:
         # Without an end it would be taken and fail again for ever.
         logger.exception("Run %s could not be started", run.pk)
-        fail(run, "an error in Runbookweb itself; its log says more")
-    finally:
-        os.close(lock)
-    return None
+        reason = NotStarted("an error in Runbookweb itself; its log says more")
+    tell_why(run, reason)
+    raise reason
 
 
-def fail(run: Run, reason: str) -> Result:
-    """End a run whose script never began, in the way in which a supervisor ends one."""
-    result = Result(State.FAILED, 127, time.time())
+def tell_why(run: Run, reason: NotStarted) -> None:
+    """Put the reason into the log, which no supervisor writes."""
     with contextlib.suppress(OSError):
         append_note(run.log, f"could not start: {reason}")
-        write_result(run.folder, result)
-    return result
 
 
 def _fail_in_the_queue(run: Run, reason: str) -> None:
@@ -154,8 +164,8 @@ def cancel(run: Run) -> None:
 def is_alive(folder: Path) -> bool:
     """Whether a supervisor, or a runner about to start one, holds the run's lock."""
     try:
-        lock = os.open(folder / "lock", os.O_RDONLY)
-    except OSError:
+        lock = open_regular(folder / "lock")
+    except NOT_THERE:
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -180,8 +190,9 @@ def has_started(folder: Path) -> bool:
 def read_result(folder: Path) -> Result | None:
     """How the script ended, once that is known."""
     try:
-        lines = (folder / "result").read_text().splitlines()
-    except (OSError, ValueError):
+        with os.fdopen(open_regular(folder / "result"), "rb") as file:
+            lines = file.read(65536).decode().splitlines()
+    except (*NOT_THERE, ValueError):
         return None
     pairs = [line.partition(" ")[::2] for line in lines]
     found = dict(pairs)
@@ -200,15 +211,8 @@ def read_result(folder: Path) -> Result | None:
     return result if is_sound and 0 <= result.ended_at < 10**11 else None
 
 
-def write_result(folder: Path, result: Result) -> None:
-    draft = folder / "result.draft"
-    draft.write_text(
-        f"state {result.state}\nreturn_code {result.return_code}\nended_at {result.ended_at}\nkilled {result.killed}\n"
-    )
-    draft.rename(folder / "result")
-
-
-def _lock(folder: Path) -> int:
+def lock_of(folder: Path) -> int:
+    """The run's lock, held until its descriptor is closed; raises BlockingIOError if somebody else has it."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -233,6 +237,9 @@ def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
         }
     )
     (run.folder / "control").unlink(missing_ok=True)
+    run.refresh_from_db(fields=["cancelled_at", "cancelled_by"])
+    if run.cancelled_at:
+        raise NotStarted(f"cancelled by {run.cancelled_by}", State.CANCELLED)
     with (run.folder / "supervisor.err").open("wb") as complaints:
         supervisor = subprocess.Popen(
             [PYTHON, "-I", "-S", str(compiled_supervisor()), str(run.folder), str(lock)],
@@ -253,16 +260,16 @@ def _unsealed(run: Run) -> dict[str, str]:
     try:
         return sealing.unseal(run.sealed_values) if run.sealed_values else {}
     except InvalidToken:
-        raise CannotLaunch("SECRET_KEY has changed since this run was queued, its secrets cannot be read") from None
+        raise NotStarted("SECRET_KEY has changed since this run was queued, its secrets cannot be read") from None
 
 
 def _interpreter(runbook: Runbook) -> list[str]:
     if runbook.script is None:
-        raise CannotLaunch("the runbook has no script")
+        raise NotStarted("the runbook has no script")
     try:
         return interpreter(runbook.script)
     except NoInterpreter as problem:
-        raise CannotLaunch(str(problem)) from None
+        raise NotStarted(str(problem)) from None
 
 
 def _script(run: Run, runbook: Runbook) -> Path:
@@ -285,5 +292,5 @@ def _work(run: Run, runbook: Runbook) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, copy)
     except BadInput as problem:
-        raise CannotLaunch(str(problem)) from None
+        raise NotStarted(str(problem)) from None
     return run.work

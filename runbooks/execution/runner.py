@@ -6,10 +6,11 @@ the last one stopped. Messages only say "look again".
 
 import asyncio
 import logging
+import os
 import shutil
 import subprocess
-import time
 from collections.abc import Awaitable
+from pathlib import Path
 
 from channels.consumer import AsyncConsumer
 from channels.layers import get_channel_layer
@@ -22,7 +23,8 @@ from runbooks.execution.control import RUNNER
 from runbooks.execution.settle import settle
 from runbooks.models import ACTIVE, Run, State
 from runbooks.output.watch import ring, watch
-from runbooks.threads import in_runner_thread
+from runbooks.threads import in_runner_thread, in_settling_thread
+from runbookweb import metrics
 
 SWEEP = 2.0  # seconds after which the runner looks at the table although nobody rang
 PULSE = 1.0  # seconds after which it looks whether a supervisor still lives
@@ -53,7 +55,8 @@ class Runner:
             await _logged(in_runner_thread(tidy), "tidying up")
             while True:
                 self.bell.clear()
-                await _logged(self.look(), "looking for runs")
+                if await _logged(self.look(), "looking for runs"):
+                    metrics.runner.beat()
                 try:
                     async with asyncio.timeout(SWEEP):
                         await self.bell.wait()
@@ -72,7 +75,8 @@ class Runner:
                 launch.cancel(run)
         room = settings.MAX_CONCURRENT_RUNS - len(self.tasks)
         for run in await in_runner_thread(queued, limit=room) if room > 0 else []:
-            lock = await in_runner_thread(launch.take, run)
+            # A run of which another server has just let go may still have a task here.
+            lock = await in_runner_thread(launch.take, run) if run.pk not in self.tasks else None
             if lock is not None:
                 self._look_after(run, lock=lock)
         # Reaped here, not when a run is settled: a supervisor lives on for a moment after it has written the result.
@@ -84,7 +88,7 @@ class Runner:
 
     async def _until_let_go(self, run: Run, lock: int | None) -> None:
         try:
-            if await _logged(self._until_settled(run, lock), f"run {run.pk}"):
+            if await _logged(self._until_settled(run, lock), f"run {run.pk}", run_id=run.pk):
                 # There is room for the next. What has failed waits for a sweep, or it would fail without a pause.
                 self.bell.set()
         finally:
@@ -95,9 +99,11 @@ class Runner:
         bell = watch(run.folder, wants_log=False)
         try:
             if lock is not None:
-                supervisor = await in_runner_thread(launch.start, run, lock)
-                self.supervisors += [supervisor] if supervisor else []
-            while not await in_runner_thread(settle_if_ended, run):
+                supervisor = await in_runner_thread(start, run, lock)
+                if not supervisor:
+                    return
+                self.supervisors.append(supervisor)
+            while not await in_settling_thread(settle_if_ended, run):
                 while not await bell.wait(PULSE):
                     continue
         finally:
@@ -109,9 +115,10 @@ async def run_forever() -> None:
     runner = Runner()
     application = ChannelNameRouter({RUNNER: RunnerConsumer.as_asgi(runner=runner)})
     worker = Worker(application, [RUNNER], get_channel_layer())
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(worker.handle())
-        tasks.create_task(runner.run())
+    with metrics.runner.expected():
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(worker.handle())
+            tasks.create_task(runner.run())
 
 
 def running() -> list[Run]:
@@ -123,17 +130,30 @@ def queued(*, limit: int) -> list[Run]:
     return list(Run.objects.filter(state=State.QUEUED).order_by("pk")[:limit])
 
 
+def start(run: Run, lock: int) -> subprocess.Popen | None:
+    """Start a taken run, or settle it if that is not possible; the lock is held until either is done."""
+    try:
+        return launch.start(run, lock)
+    except launch.NotStarted as problem:
+        settle(run, problem.result)
+        return None
+    finally:
+        os.close(lock)
+
+
 def tidy() -> None:
     """Remove the working folders of runs that have ended: a server that died at the wrong moment has left them."""
     left = [folder for folder in settings.EXECUTION_DIR.glob("*") if folder.name.isascii() and folder.name.isdigit()]
     ended = Run.objects.exclude(state__in=ACTIVE).filter(pk__in=[int(folder.name) for folder in left[:500]])
     for run in ended.only("pk"):
-        shutil.rmtree(run.work, ignore_errors=True)
+        # Only what is surely ours: a run of that number began here, and nothing of it lives.
+        if (run.folder / "started").exists() and not launch.is_alive(run.folder):
+            shutil.rmtree(run.work, ignore_errors=True)
 
 
 def settle_if_ended(run: Run) -> bool:
     """Settle a run whose script has ended; True means that this runner need not look after it any more."""
-    if not run.folder.is_dir():
+    if not _exists(run.folder):
         settle(run, None)  # somebody has deleted it: nobody will ever know
         return True
     has_started = launch.has_started(run.folder)
@@ -146,28 +166,51 @@ def settle_if_ended(run: Run) -> bool:
         return False
     if result or has_started or launch.has_started(run.folder):
         settle(run, result)
-    else:
-        _begin_again(run)
+        return True
+    return _begin_again(run)
+
+
+def _exists(folder: Path) -> bool:
+    """Unlike is_dir, this raises if there is no telling, for instance because too many files are open."""
+    try:
+        folder.lstat()
+    except FileNotFoundError:
+        return False
     return True
 
 
-def _begin_again(run: Run) -> None:
-    """Queue a run anew whose script never began: the runner or the supervisor died just before."""
-    complaint = launch.complaint(run.folder)
-    run.refresh_from_db(fields=["cancelled_at"])
-    if run.cancelled_at:
-        settle(run, launch.Result(State.CANCELLED, None, time.time()))
-    elif complaint:
-        settle(run, launch.fail(run, f"the supervisor failed: {complaint}"))
-    else:
-        run.move(State.RUNNING, state=State.QUEUED, started_at=None)
+def _begin_again(run: Run) -> bool:
+    """Queue a run anew whose script never began: the runner or the supervisor died just before.
+
+    Under its lock: another server may have come to the same conclusion, and have started it meanwhile.
+    """
+    try:
+        lock = launch.lock_of(run.folder)
+    except BlockingIOError:
+        return False
+    try:
+        if launch.has_started(run.folder):
+            return False
+        complaint = launch.complaint(run.folder)
+        run.refresh_from_db(fields=["cancelled_at", "cancelled_by"])
+        if run.cancelled_at:
+            settle(run, launch.NotStarted("cancelled", State.CANCELLED).result)
+        elif complaint:
+            reason = launch.NotStarted(f"the supervisor failed: {complaint}")
+            launch.tell_why(run, reason)
+            settle(run, reason.result)
+        else:
+            run.move(State.RUNNING, state=State.QUEUED, started_at=None)
+    finally:
+        os.close(lock)
+    return True
 
 
-async def _logged(work: Awaitable[None], what: str) -> bool:
+async def _logged(work: Awaitable[None], what: str, **extra: object) -> bool:
     """Whether it went well; one run that cannot be handled must not stop all the others, and is looked at again."""
     try:
         await work
     except Exception:
-        logger.exception("Trouble while %s", what)
+        logger.exception("Trouble while %s", what, extra=extra)
         return False
     return True

@@ -1,7 +1,10 @@
 """Records how a run ended: in its row, in the runbook's History, and in what is kept of its working folder."""
 
+import contextlib
+import errno
 import logging
 import shutil
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -15,8 +18,10 @@ from runbooks.execution.launch import Result, complaint
 from runbooks.models import Run, State
 from runbooks.output.entries import excerpt
 from runbooks.output.watch import ring
+from runbookweb import metrics
 
 logger = logging.getLogger(__name__)
+outcomes = logging.getLogger("runbooks.runs")
 
 
 def settle(run: Run, result: Result | None) -> None:
@@ -40,8 +45,20 @@ def settle(run: Run, result: Result | None) -> None:
         sealed_values=None,
     )
     if won:
+        tell(run)
         ring(run.folder)
         shutil.rmtree(run.work, ignore_errors=True)
+
+
+def tell(run: Run) -> None:
+    """Put the outcome into the log and the metrics."""
+    seconds = round(run.seconds or 0, 3)
+    names = ("runbook", "actor", "state", "return_code")
+    facts = {"run_id": run.pk, "seconds": seconds} | {name: getattr(run, name) for name in names}
+    outcomes.info("%s: %s after %s s", run, State(run.state).label, seconds, extra=facts)
+    metrics.RUN_SECONDS.labels(run.state).observe(seconds)
+    with contextlib.suppress(OSError):  # somebody has deleted its folder
+        metrics.LOGGED_BYTES.inc(run.log.stat().st_size)
 
 
 def _guarded(step: Callable[..., list[str]], run: Run, *args: object) -> list[str]:
@@ -49,7 +66,7 @@ def _guarded(step: Callable[..., list[str]], run: Run, *args: object) -> list[st
     try:
         return step(run, *args)
     except Exception as problem:
-        logger.exception("Trouble while run %s was settled", run.pk)
+        logger.exception("Trouble while run %s was settled", run.pk, extra={"run_id": run.pk})
         return [f"Not all of the run's end could be recorded: {type(problem).__name__}."]
 
 
@@ -106,12 +123,17 @@ def _keep_outputs(run: Run) -> list[str]:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move a file or folder; on another disk it is copied, and has its name only when it is whole."""
-    draft = target.with_name(f".{target.name[:200]}.draft")
+    """Move a file or folder; on another disk it is copied under a name of its own, and renamed when it is whole."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.rmtree(draft, ignore_errors=True)
-    shutil.move(source, draft)
-    draft.rename(target)
+    try:
+        source.rename(target)
+    except OSError as problem:
+        if problem.errno != errno.EXDEV:
+            raise
+        draft = target.with_name(f".draft-{uuid.uuid4().hex}")
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, draft)  # the source goes with the working folder
+        draft.rename(target)
 
 
 def _inside(path: Path, folder: Path) -> Path | None:

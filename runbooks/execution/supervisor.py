@@ -60,7 +60,6 @@ class Log:
 
     def part(self, stream, body):
         """Record a part of a line, whose rest comes later or never."""
-        self.unfinished.add(stream)
         for start in range(0, len(body), MAX_LINE):
             piece = body[start : start + MAX_LINE]
             entry = self._entries(stream, b"P", piece + b"\n")
@@ -69,6 +68,7 @@ class Log:
                 self._write(entry)
             else:
                 self._past_the_limit(entry, len(piece))
+        self.unfinished.add(stream)
 
     def note(self, text):
         """Record a line of the supervisor's own; the limit does not count it."""

@@ -4,7 +4,10 @@ One line an entry, as Kubernetes' container runtimes write them (CRI): `TIME STR
 line of the script and P means that the rest of the line follows in that stream's next entry.
 """
 
+import errno
+import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +16,10 @@ from pathlib import Path
 PREFIX = 37
 STREAMS = {b" stdout ": "stdout", b" stderr ": "stderr"}
 IS_PART = re.compile(rb"^.{27} std(?:out|err) P ", re.MULTILINE)
+
+
+class NotRegular(OSError):
+    """Something stands in a file's place that would be waited for, or read, for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +58,21 @@ def has_parts(data: bytes) -> bool:
     return (b"stdout P " in data or b"stderr P " in data) and bool(IS_PART.search(data))
 
 
+def open_regular(path: Path) -> int:
+    """A descriptor to read a file in a run's folder, in which its script may have put anything; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotRegular(errno.EINVAL, "not a regular file", str(path))
+    return descriptor
+
+
 def is_line_start(path: Path, offset: int) -> bool:
     """Whether a reader may go on from this offset."""
     if offset <= 0:
         return offset == 0
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             file.seek(offset - 1)
             return file.read(1) == b"\n"
     except OSError:
@@ -66,7 +82,7 @@ def is_line_start(path: Path, offset: int) -> bool:
 def tail_offset(path: Path, *, lines: int, end: int) -> int:
     """The offset of the last entries before `end`, so many that they make these lines at the most."""
     step, found, position = 65536, 0, end
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         while position > 0:
             size = min(step, position)
             file.seek(position - size)
@@ -85,7 +101,7 @@ def tail_offset(path: Path, *, lines: int, end: int) -> int:
 def excerpt(path: Path, stream: str, *, size: int = 4096) -> str:
     """The beginning and the end of what one stream printed, for people to read."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             total = file.seek(0, 2)
             file.seek(0)
             head = file.read(16 * size)

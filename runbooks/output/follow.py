@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from runbooks.models import Run
+from runbooks.output.entries import open_regular
 from runbooks.output.watch import watch
 from runbooks.threads import in_thread
 
@@ -105,7 +106,7 @@ class Reader:
     def _open(self) -> None:
         if self._file is None:
             with contextlib.suppress(OSError):  # the log is gone: there is nothing to be read, nor will there be
-                self._file = os.open(self.run.log, os.O_RDONLY)
+                self._file = open_regular(self.run.log)
 
     async def _refresh(self) -> None:
         with contextlib.suppress(Run.DoesNotExist):

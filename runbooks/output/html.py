@@ -189,10 +189,12 @@ class Lines:
             if not entry.is_part:
                 rows[line.number] = line.html()
                 self.styles[entry.stream] = line.style
-        for line in self.open.values():
-            if line.number in rows:
-                rows[line.number] = replace(line).html()
+        rows.update((number, row) for number, row in self.unfinished().items() if number in rows)
         return rows
+
+    def unfinished(self) -> dict[int, str]:
+        """The lines that have begun and not ended, as far as they have come."""
+        return {line.number: replace(line).html() for line in self.open.values()}
 
     def _add(self, entry: Entry) -> Line:
         line = self.open.pop(entry.stream, None)

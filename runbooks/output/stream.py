@@ -20,6 +20,7 @@ from django.http.request import split_domain_port, validate_host
 from runbooks.access.actor import Actor
 from runbooks.access.identify import actor_of_session
 from runbooks.threads import in_thread
+from runbookweb import correlation, metrics
 
 HEADERS = [
     (b"Cache-Control", b"no-cache, no-store, no-transform"),
@@ -57,6 +58,7 @@ class Stream(AsyncHttpConsumer):
         self.scope, self.base_send = scope, send
         self.has_begun = False
         self.asked_at = time.monotonic()
+        self.correlation_id = correlation.begin(self._header(correlation.HEADER.lower().encode()))
         answer = asyncio.create_task(self._answer())
         gone = asyncio.create_task(_until_gone(receive))
         try:
@@ -65,6 +67,12 @@ class Stream(AsyncHttpConsumer):
             answer.cancel()
             gone.cancel()
             await asyncio.gather(answer, gone, return_exceptions=True)
+
+    async def send_headers(self, *, status: int = 200, headers: list[tuple[bytes, bytes]]) -> None:
+        """Begin the answer; it is counted and marked here, as middleware does it for pages."""
+        metrics.count_request(method=self.scope["method"], route=type(self).__name__, status=status)
+        own = (correlation.HEADER.encode(), self.correlation_id.encode())
+        await super().send_headers(status=status, headers=[*headers, own])
 
     async def may_go_on(self) -> bool:
         """Whether the viewer may still see this; asks once in a while. A sign-out or a lost role ends a stream."""
@@ -79,7 +87,8 @@ class Stream(AsyncHttpConsumer):
     async def _answer(self) -> None:
         try:
             await self._begin()
-            await self.pump()
+            with metrics.READERS.track_inprogress():
+                await self.pump()
         except Refusal as refusal:
             await self._refuse(refusal.status, str(refusal))
         except Http404:

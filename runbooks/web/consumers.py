@@ -46,9 +46,9 @@ class Events(RunStream):
     async def _send_log(self, part: Part, reader: Reader, lines: Lines) -> None:
         if reader.size() - part.start > fragments.PAGE_LINES * PREFIX:
             reader.offset = part.start
-            count = await in_thread(fragments.jump, reader, lines)
-            if count:
-                await self._send(sse(fragments.passed_over_html(reader.run, count), id=reader.offset))
+            html = await in_thread(fragments.jump, reader, lines)
+            if html is not None:
+                await self._send(sse(html, id=reader.offset))
                 return
             reader.offset = part.end
         for chunk in fragments.chunks(lines, part.data, start=part.start):

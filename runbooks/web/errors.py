@@ -5,6 +5,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from runbookweb import correlation
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page(
@@ -44,7 +46,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
         status=500,
         title="Something went wrong here",
         happened="The server could not answer. The fault is ours; the details are in the server's log.",
-        advice="Runs go on regardless of this. Try again, and tell whoever looks after this server if it stays.",
+        advice="Runs go on regardless of this. Try again, and tell whoever looks after this server if it stays: "
+        f"in the server's log, this request is {correlation.current()}.",
     )
 
 

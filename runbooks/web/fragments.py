@@ -1,6 +1,6 @@
 """The log as a person sees it: the panel of a run's page, and the pieces of HTML that keep it live."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +32,13 @@ def chunks(lines: Lines, data: bytes, *, start: int) -> Iterator[Chunk]:
         cut, known = _cut(data), lines.count
         rows = lines.render(data[:cut])
         start, data = start + cut, data[cut:]
-        html = _wrapped([row for number, row in rows.items() if number > known])
-        html += "".join(_replacement(f"L{number}", row) for number, row in rows.items() if number <= known)
-        yield Chunk(html, start)
+        yield Chunk(_html(rows, known=known), start)
+
+
+def _html(rows: Mapping[int, str], *, known: int) -> str:
+    """New lines in their wrapper, and what takes the place of lines up to the number that is known."""
+    new = _wrapped([row for number, row in rows.items() if number > known])
+    return new + "".join(_replacement(f"L{number}", row) for number, row in rows.items() if number <= known)
 
 
 def _wrapped(rows: list[str]) -> str:
@@ -96,14 +100,15 @@ def pass_over(reader: Reader, lines: Lines, *, to: int) -> None:
         lines.skip(part.data)
 
 
-def jump(reader: Reader, lines: Lines) -> int:
-    """Move a reader that is more than PAGE_LINES behind to near the end; how many lines it has passed over."""
-    end = reader.end()
+def jump(reader: Reader, lines: Lines) -> str | None:
+    """Move a reader that is more than PAGE_LINES behind to near the end: what stands for what it has passed over."""
+    end, known = reader.end(), lines.count
     if tail_offset(reader.run.log, lines=PAGE_LINES, end=end) <= reader.offset:
-        return 0
-    before = lines.count
+        return None
     pass_over(reader, lines, to=tail_offset(reader.run.log, lines=CHUNK_LINES, end=end))
-    return lines.count - before
+    unfinished = lines.unfinished()
+    count = lines.count - known - sum(number > known for number in unfinished)
+    return (passed_over_html(reader.run, count) if count else "") + _html(unfinished, known=known)
 
 
 def address(run: Run, name: str) -> str:

@@ -14,6 +14,7 @@ from runbooks import library as runbook_library
 from runbooks.access.actor import Actor
 from runbooks.execution import control, launch
 from runbooks.execution.runner import settle_if_ended
+from runbooks.execution.runner import start as start_taken
 from runbooks.models import Run
 
 from .supervising import MARK, PATIENCE, Supervised, kill, processes_with, start, supervisors_in, until
@@ -68,7 +69,7 @@ def a_run(database: Path, library, a_runbook, mark: str, settings) -> Iterator[C
 def launched(run: Run) -> subprocess.Popen | None:
     """Take a run and start it, as the runner does."""
     lock = launch.take(run)
-    return None if lock is None else launch.start(run, lock)
+    return None if lock is None else start_taken(run, lock)
 
 
 @pytest.fixture

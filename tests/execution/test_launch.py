@@ -1,14 +1,20 @@
 """How a queued run becomes a supervised script: its folder, its files, its environment, its secrets."""
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import connection
+import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
+from runbooks.access.actor import Actor
 from runbooks.execution import environment, launch, sealing
-from runbooks.execution.runner import settle_if_ended
+from runbooks.execution.control import cancel_run
+from runbooks.execution.runner import settle_if_ended, start
 from runbooks.models import Run, State
 from runbooks.output.entries import parse
+from runbooks.output.follow import Reader
 
 from .conftest import launched
 from .supervising import until
@@ -229,8 +235,7 @@ def everything_in(database) -> bytes:
 
 
 def assert_it_could_not_start(run: Run, reason: str) -> None:
-    result = launch.read_result(run.folder)
-    assert (result.state, result.return_code) == (State.FAILED, 127)
+    assert (run.state, run.return_code) == (State.FAILED, 127)
     assert printed(run, "stderr").startswith("[runbook] could not start: ")
     assert reason in printed(run, "stderr")
     assert not launch.is_alive(run.folder)
@@ -244,3 +249,51 @@ def test_the_supervisor_is_compiled_once_and_its_source_will_do(monkeypatch, tmp
         launch.compiled_supervisor.cache_clear()
         assert launch.compiled_supervisor() == tmp_path / "gone.py"
     launch.compiled_supervisor.cache_clear()
+
+
+def test_a_database_that_fails_at_the_take_leaves_no_lock_behind(a_run, finish, monkeypatch):
+    run = a_run()
+    with monkeypatch.context() as locked:
+        locked.setattr(Run, "take", lambda run: (_ for _ in ()).throw(OperationalError("database is locked")))
+        with pytest.raises(OperationalError):
+            launch.take(run)
+    assert not launch.is_alive(run.folder)
+    assert finish(run).state == State.SUCCEEDED
+
+
+def test_too_many_open_files_say_nothing_about_a_run(a_run, begin, monkeypatch):
+    run = a_run("sleep 60")
+    begin(run)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(launch, "open_regular", lambda path: (_ for _ in ()).throw(OSError(errno.EMFILE, "too many")))
+        with pytest.raises(OSError, match="too many"):
+            settle_if_ended(run)
+    assert Run.objects.get().state == State.RUNNING
+
+
+def test_a_reason_that_finds_no_place_in_the_log_is_no_reason_to_try_again(a_run):
+    run = a_run()
+    run.move(State.QUEUED, source="# restart\n")
+    run.log.unlink()
+    run.log.symlink_to("/dev/full")
+    assert launched(run) is None
+    assert (run.state, run.return_code) == (State.FAILED, 127)
+
+
+def test_a_run_that_is_cancelled_while_its_start_is_prepared_never_begins(a_run):
+    run = a_run("echo begun >> ../begun")
+    lock = launch.take(run)
+    cancel_run(Actor("bob"), Run.objects.get())
+    assert start(run, lock) is None
+    assert (run.state, run.return_code, launch.has_started(run.folder)) == (State.CANCELLED, None, False)
+    assert "cancelled by bob" in printed(run, "stderr")
+
+
+@pytest.mark.parametrize("name", ["result", "lock", "log"])
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(a_run, name):
+    run = a_run()
+    (run.folder / name).unlink(missing_ok=True)
+    os.mkfifo(run.folder / name)
+    assert launch.read_result(run.folder) is None
+    assert not launch.is_alive(run.folder)
+    assert Reader(run).read() is None

@@ -120,7 +120,7 @@ async def test_it_takes_runs_in_order_of_arrival_and_not_too_many_at_once(a_run,
             )
             (tmp_path / str(run.pk)).touch()
         await until(are_all_over)
-    assert sorted((tmp_path / "order").read_text().split()) == [str(run.pk) for run in runs]
+    assert sorted((tmp_path / "order").read_text().split(), key=int) == [str(run.pk) for run in runs]
 
 
 async def test_a_slow_run_does_not_hold_up_the_others(a_run, a_runner, settings, sweeps):

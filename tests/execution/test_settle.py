@@ -1,8 +1,10 @@
 """How the end of a run is recorded: in its row, in the runbook's History, and by what is kept of its files."""
 
+import errno
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -154,3 +156,21 @@ def test_the_end_is_never_before_the_start_although_clocks_differ(a_run):
     run.take()
     settle(run, launch.Result(State.SUCCEEDED, 0, time.time() - 3600))
     assert Run.objects.get().seconds == 0
+
+
+def test_outputs_are_kept_from_another_disk_too(a_run, begin, monkeypatch):
+    run = a_run("mkdir -p out/deep; echo 1 > out/deep/a; echo 2 > report.txt", files=OUTPUTS)
+    begin(run).wait()
+    rename = Path.rename
+
+    def between_disks(source: Path, target: Path) -> Path:
+        if source.is_relative_to(run.work):
+            raise OSError(errno.EXDEV, "another disk")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", between_disks)
+    settle(run, launch.read_result(run.folder))
+    outputs = run.folder / "outputs"
+    assert ((outputs / "out/deep/a").read_text(), (outputs / "report.txt").read_text()) == ("1\n", "2\n")
+    assert sorted(file.name for file in outputs.iterdir()) == ["out", "report.txt"]
+    assert run.warnings == []

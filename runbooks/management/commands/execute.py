@@ -29,6 +29,7 @@ from runbooks.access.actor import Actor
 from runbooks.document.validate import InvalidValues
 from runbooks.execution import control, launch
 from runbooks.execution.runner import PULSE, settle_if_ended
+from runbooks.execution.runner import start as start_taken
 from runbooks.library import LibraryRunbook
 from runbooks.models import Run, State
 from runbooks.output.entries import parse
@@ -183,7 +184,7 @@ class Keeper:
         if self.run.state == State.QUEUED:
             lock = launch.take(self.run)
             if lock is not None:
-                self.supervisor = launch.start(self.run, lock)
+                self.supervisor = start_taken(self.run, lock)
         elif self.run.state == State.RUNNING and not settle_if_ended(self.run) and self.run.cancelled_at:
             launch.cancel(self.run)
         return not self.run.is_active
