@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY = 24 * 60 * 60
@@ -71,6 +72,38 @@ def level(value: str) -> str:
     return value.upper()
 
 
+def signing_secret(value: str) -> str:
+    if value.lstrip().startswith(("-----BEGIN", "ssh-", "ecdsa-")):
+        raise ValueError("is a public or private key; set it to random characters")
+    if len(value) < 32:
+        raise ValueError("has fewer than 32 characters")
+    return value
+
+
+def algorithm(value: str) -> str:
+    if value not in ("HS256", "RS256", "ES256"):
+        raise ValueError("is not one of HS256, RS256, ES256")
+    return value
+
+
+def keys_url(value: str) -> str:
+    """An address that nobody on the way can answer for: whoever does would make tokens for everybody."""
+    address = urlsplit(value)
+    _ = address.port  # a ValueError if it is no number
+    is_safe = address.scheme == "https" or (address.scheme == "http" and is_loopback(address.hostname or ""))
+    if not address.hostname or not is_safe or not value.isprintable() or " " in value:
+        raise ValueError("is not an https:// address")
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this address is this machine's own; a name other than localhost is not asked for."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class Variable:
     """One environment variable: how its text is read, and what it is when it is unset."""
@@ -91,6 +124,12 @@ VARIABLES = (
     Variable("EXECUTION_DIR", folder, "", "Where runs have their working folders; by default below DATA_DIR"),
     Variable("ENABLE_LOGIN", flag, "", "The development sign-in; by default on for a loopback address alone"),
     Variable("SECRET_KEY", text, "", "Signs sessions and seals queued secrets; by default generated", secret=True),
+    Variable("JWT_SECRET", signing_secret, "", "Signs bearer tokens with HS256; by default generated", secret=True),
+    Variable("JWT_JWKS_URL", keys_url, "", "Where the keys are that sign bearer tokens, instead of JWT_SECRET"),
+    Variable("JWT_ALGORITHM", algorithm, "", "How tokens are signed; by default HS256, with JWT_JWKS_URL RS256"),
+    Variable("JWT_ISSUER", text, "runbookweb", "Who must have issued a bearer token"),
+    Variable("JWT_AUDIENCE", text, "runbookweb", "Whom a bearer token must be for"),
+    Variable("JWT_TTL_MINUTES", whole(1, 525_600), "480", "How long a token of POST /dev-login is accepted"),
     Variable("SCRIPT_TIMEOUT_SECONDS", whole(1, 30 * DAY), "600", "How long a script may run"),
     Variable("MAX_OUTPUT_SIZE_BYTES", whole(1, TEBIBYTE), "10485760", "How much of a run's output is recorded"),
     Variable("MAX_CONCURRENT_RUNS", whole(1, 1000), "20", "How many runs go on at once; the others wait"),
@@ -128,6 +167,7 @@ class Configuration:
         else:
             self._refuse_what_is_unsafe_for_others()
         self._refuse_work_among_runs()
+        self._choose_algorithm()
         self.database = self.DATA_DIR / "db.sqlite3"
         self._make_private_files()
 
@@ -159,6 +199,16 @@ class Configuration:
             # A run's working folder is made anew by deleting what is in its place.
             raise BadVariable(f"EXECUTION_DIR: in {runs} it would overwrite runs' logs; set it to another folder.")
 
+    def _choose_algorithm(self) -> None:
+        if self.JWT_SECRET and self.JWT_JWKS_URL:
+            # The holder of a secret that was to be replaced could go on making tokens.
+            raise BadVariable("JWT_SECRET: tokens are signed by the keys at JWT_JWKS_URL; unset one of the two.")
+        self.JWT_ALGORITHM = self.JWT_ALGORITHM or ("RS256" if self.JWT_JWKS_URL else "HS256")
+        if self.JWT_JWKS_URL and self.JWT_ALGORITHM == "HS256":
+            raise BadVariable("JWT_ALGORITHM: the keys at JWT_JWKS_URL are public; set it to RS256 or ES256.")
+        if not self.JWT_JWKS_URL and self.JWT_ALGORITHM != "HS256":
+            raise BadVariable(f"JWT_JWKS_URL: set it to where the keys for {self.JWT_ALGORITHM} are.")
+
     def _make_private_files(self) -> None:
         try:
             self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -166,6 +216,8 @@ class Configuration:
                 # SQLite would let everybody read a file that it makes; those that it puts beside one get its mode.
                 os.close(os.open(self.database, os.O_RDWR | os.O_CREAT, 0o600))
             self.SECRET_KEY = self.SECRET_KEY or generated_secret(self.DATA_DIR / "secret_key")
+            if self.is_loopback and not self.JWT_JWKS_URL:
+                self.JWT_SECRET = self.JWT_SECRET or generated_secret(self.DATA_DIR / "jwt_secret")
         except OSError as problem:
             failed = f"cannot write {problem.filename}: {problem.strerror}"
             raise BadVariable(f"DATA_DIR: {failed}. Set it to a folder of yours.") from None

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from runbooks.web import errors, observe, pages, sign_in
+from runbooks.web import dev_login, errors, observe, pages, sign_in
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("configuration/", pages.configuration, name="configuration"),
     path("login/", sign_in.login, name="login"),
     path("logout/", sign_in.logout, name="logout"),
+    path("dev-login", dev_login.dev_login, name="dev-login"),
     path("admin/", admin.site.urls),
     path("healthz", observe.healthz, name="healthz"),
     path("readyz", observe.readyz, name="readyz"),

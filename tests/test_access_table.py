@@ -41,6 +41,7 @@ TABLE = {
     "configuration": Row("/configuration/", 302, 200, 200, 200),
     "login": Row("/login/", 200, 200, 200, 200),
     "logout": Row("/logout/", 302, 302, 302, 302, method="POST"),
+    "dev-login": Row("/dev-login", 415, 415, 415, 415, method="POST"),
     "healthz": Row("/healthz", 200, 200, 200, 200),
     "readyz": Row("/readyz", 200, 200, 200, 200),
     "metrics": Row("/metrics", 200, 200, 200, 200),

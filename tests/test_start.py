@@ -82,11 +82,68 @@ def test_every_value_is_told_with_its_source(environ):
         ("ENABLE_LOGIN", "maybe"),
         ("LOGGING_LEVEL", "LOUD"),
         ("BIND_ADDRESS", "everywhere"),
+        ("JWT_ALGORITHM", "none"),
+        ("JWT_ALGORITHM", "HS512"),
+        ("JWT_TTL_MINUTES", "0"),
+        ("JWT_JWKS_URL", "http://idp.example/keys"),
+        ("JWT_JWKS_URL", "http://localhost.example/keys"),
+        ("JWT_JWKS_URL", "file:///etc/passwd"),
+        ("JWT_JWKS_URL", "https:///keys"),
+        ("JWT_JWKS_URL", "https://[idp"),
+        ("JWT_JWKS_URL", "https://idp.example:port/keys"),
+        ("JWT_JWKS_URL", "idp.example/keys"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named(environ, name, value):
     with pytest.raises(BadVariable, match=f"^{name}: {re.escape(repr(value))} "):
         Configuration({**environ, name: value})
+
+
+@pytest.mark.parametrize(
+    ("secret", "problem"),
+    [
+        ("short", "has fewer than 32 characters"),
+        ("-----BEGIN PUBLIC KEY-----" + "A" * 400, "is a public or private key"),
+    ],
+)
+def test_a_secret_that_cannot_sign_is_not_shown(environ, secret, problem):
+    with pytest.raises(BadVariable, match=f"^JWT_SECRET: its value {problem}") as refused:
+        Configuration({**environ, "JWT_SECRET": secret})
+    assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"JWT_SECRET": "x" * 40, "JWT_JWKS_URL": "https://idp.example/keys"}, "JWT_SECRET"),
+        ({"JWT_ALGORITHM": "HS256", "JWT_JWKS_URL": "https://idp.example/keys"}, "JWT_ALGORITHM"),
+        ({"JWT_ALGORITHM": "RS256"}, "JWT_JWKS_URL"),
+        ({"JWT_ALGORITHM": "RS256", "JWT_SECRET": "x" * 40}, "JWT_JWKS_URL"),
+    ],
+)
+def test_tokens_are_signed_in_one_way(environ, changes, named):
+    with pytest.raises(BadVariable, match=f"^{named}: "):
+        Configuration({**environ, **changes})
+
+
+def test_published_keys_mean_rs256(environ):
+    for address in (
+        "https://idp.example/keys",
+        "http://127.0.0.1:8000/keys",
+        "http://[::1]/keys",
+        "http://localhost/k",
+    ):
+        assert Configuration({**environ, "JWT_JWKS_URL": address}).JWT_ALGORITHM == "RS256"
+
+
+def test_the_secret_for_tokens_is_generated_only_where_others_cannot_reach(environ, tmp_path):
+    file = tmp_path / "var/jwt_secret"
+    assert Configuration({**environ, **HTTP_FOR_OTHERS}).JWT_SECRET is None
+    assert Configuration({**environ, "JWT_JWKS_URL": "https://idp.example/keys"}).JWT_SECRET is None
+    assert not file.exists()
+    secret = Configuration(environ).JWT_SECRET
+    assert file.read_text() == secret
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
@@ -96,6 +153,7 @@ def test_a_value_that_cannot_be_read_is_named(environ, name, value):
         ("MAX_CONCURRENT_RUNS", 1000),
         ("MAX_OUTPUT_SIZE_BYTES", 2**40),
         ("HISTORY_ENTRIES", 10_000),
+        ("JWT_TTL_MINUTES", 525_600),
     ],
 )
 def test_a_number_that_is_too_large_is_refused_with_the_bound(environ, name, most):
