@@ -16,7 +16,8 @@ from runbooks.threads import in_thread
 from runbooks.web import fragments
 
 PING = 10.0  # seconds of silence after which a proxy might think that nobody is there
-BURST, RATE = 20, 40  # messages at once, and a second: a browser that swaps more often has no time to draw
+# What a browser swaps in without a hitch: a burst of lines, and lines a second; each message counts for some more.
+BURST, RATE, MESSAGE = 5000, 10_000, 50
 
 
 class RunStream(Stream):
@@ -53,7 +54,7 @@ class Events(RunStream):
             reader.offset = part.end
         for chunk in fragments.chunks(lines, part.data, start=part.start):
             await self._send(sse(chunk.html, id=chunk.end))
-            await self.pace.wait()
+            await self.pace.wait(chunk.lines)
 
     async def _send_news(self, run) -> None:
         news = (run.state, run.cancelled_at)
@@ -76,15 +77,15 @@ class Events(RunStream):
 
 
 class Pace:
-    """Lets a burst of messages through at once, and then no more than RATE a second."""
+    """Lets a burst through at once, and then no more than RATE lines a second, or RATE / MESSAGE messages."""
 
     def __init__(self) -> None:
         self.credit, self.at = float(BURST), time.monotonic()
 
-    async def wait(self) -> None:
+    async def wait(self, lines: int) -> None:
         now = time.monotonic()
         self.credit, self.at = min(BURST, self.credit + (now - self.at) * RATE), now
-        self.credit -= 1
+        self.credit -= MESSAGE + lines
         # At least a moment for the others: what comes next takes a while to render.
         await asyncio.sleep(max(0.0, -self.credit / RATE))
 

@@ -24,6 +24,7 @@ class Chunk:
 
     html: str
     end: int
+    lines: int
 
 
 def chunks(lines: Lines, data: bytes, *, start: int) -> Iterator[Chunk]:
@@ -32,7 +33,7 @@ def chunks(lines: Lines, data: bytes, *, start: int) -> Iterator[Chunk]:
         cut, known = _cut(data), lines.count
         rows = lines.render(data[:cut])
         start, data = start + cut, data[cut:]
-        yield Chunk(_html(rows, known=known), start)
+        yield Chunk(_html(rows, known=known), start, len(rows))
 
 
 def _html(rows: Mapping[int, str], *, known: int) -> str:
