@@ -53,6 +53,8 @@
       remember();
       showFollow();
     }, { passive: true });
+    // Heard before it scrolls: one more step of ours to the end would cut the wheel's movement short.
+    lines.addEventListener("wheel", (event) => { if (event.deltaY < 0 && lines.scrollTop > 0) isFollowing = false; }, { passive: true });
     follow.addEventListener("click", () => { isFollowing = true; toEnd(); showFollow(); lines.focus(); });
     new ResizeObserver(plan).observe(lines);
     if (isFollowing) toEnd();
