@@ -1,5 +1,8 @@
 """Fixtures for all tests: a library of runbooks, people who look at it, and folders that vanish afterwards."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +12,7 @@ from django.db import connections
 from django.test import Client
 
 from runbooks.access.identify import KEY
+from tests.processes import ROOT
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,15 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
     """A database in a file: one in memory knows no WAL, and fails where threads of a real one would wait."""
     test = connections.settings["default"].setdefault("TEST", {})
     test["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, up to date, for processes that are given a copy of it."""
+    data = tmp_path_factory.mktemp("migrated")
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"DATA_DIR": str(data)}, check=True)
+    return data / "db.sqlite3"
 
 
 @pytest.fixture(autouse=True)

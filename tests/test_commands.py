@@ -19,15 +19,6 @@ from tests.processes import ROOT, Process, free_port, running, until
 SILENT = """trap 'echo bye; exit 7' TERM; echo here; sleep 60 & wait"""
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database, up to date."""
-    data = tmp_path_factory.mktemp("migrated")
-    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=os.environ | {"DATA_DIR": str(data)}, check=True)
-    return data / "db.sqlite3"
-
-
 @dataclass(frozen=True)
 class Shell:
     """Where commands are given: a DATA_DIR and a RUNBOOKS_DIR."""

@@ -2,28 +2,17 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.processes import MEGABYTE, ROOT, Process, free_port, post, read_all, running
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database, up to date."""
-    data = tmp_path_factory.mktemp("migrated")
-    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=os.environ | {"DATA_DIR": str(data)}, check=True)
-    return data / "db.sqlite3"
+from tests.processes import MEGABYTE, Process, free_port, post, read_all, running
 
 
 @pytest.fixture
