@@ -35,6 +35,8 @@ class Run(models.Model):
     sealed_values = models.BinaryField(null=True, help_text="the secret values, encrypted, until the script starts")
     source = models.TextField(help_text="the runbook as it was asked for, without its History")
     timeout = models.PositiveIntegerField(help_text="seconds")
+    parent = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="children")
+    correlation_id = models.CharField(max_length=128, blank=True, help_text="of the request that asked for it")
 
     queued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
@@ -45,6 +47,7 @@ class Run(models.Model):
     return_code = models.IntegerField(null=True)
     killed = models.PositiveIntegerField(default=0, help_text="processes that had to be killed")
     warnings = models.JSONField(default=list, help_text="what went wrong beside the script, such as a read-only file")
+    is_in_history = models.BooleanField(default=False, help_text="of a refused run: its runbook's History tells of it")
 
     class Meta:
         ordering = ("-id",)
@@ -95,3 +98,19 @@ class Run(models.Model):
     def take(self) -> bool:
         """Take this queued run for one runner."""
         return self.move(State.QUEUED, state=State.RUNNING, started_at=timezone.now())
+
+
+class IdempotencyKey(models.Model):
+    """What a client called one start of a run, so that it may ask again without starting a second one."""
+
+    actor = models.CharField(max_length=255)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="a keyed hash of what was asked for")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("actor", "key"), name="one_run_for_each_key"),)
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.actor}: {self.run}"

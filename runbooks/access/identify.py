@@ -1,11 +1,13 @@
-"""Which actor a session belongs to; bearer tokens are read elsewhere."""
+"""Who asks: the actor that a session belongs to, or that a bearer token names."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from importlib import import_module
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, parse_cookie
 from django.middleware.csrf import rotate_token
 from django.shortcuts import resolve_url
 from django.urls import reverse
@@ -14,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 
 from runbooks.access.actor import Actor
+from runbooks.access.tokens import Token, token_of_header
 
 KEY = "actor"
 View = Callable[..., HttpResponse]
@@ -36,6 +39,19 @@ def actor_of_session(session: SessionBase | Mapping) -> Actor | None:
     if not stored:
         return None
     return Actor(id=stored["id"], claims={claim: tuple(values) for claim, values in stored["claims"].items()})
+
+
+def session_of(cookie: str) -> SessionBase:
+    """The session that a Cookie header names, for what is reached without Django's middleware."""
+    key = parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME)
+    return import_module(settings.SESSION_ENGINE).SessionStore(key)
+
+
+def asker(authorization: str, session: SessionBase | Mapping | None) -> Token:
+    """Who asks, by an Authorization header or else by a session that may stand in for one; raises BadToken."""
+    if not authorization and session is not None and (actor := actor_of_session(session)):
+        return Token(actor)
+    return token_of_header(authorization)
 
 
 def sign_in(request: HttpRequest, subject: str, roles: tuple[str, ...] | list[str]) -> None:

@@ -71,16 +71,6 @@ def issue(actor: Actor, *, run: int | None = None, lifetime: timedelta | None = 
     return jwt.encode({**claims, **registered}, _our_secret(), algorithm="HS256"), ends
 
 
-def actor_of_header(authorization: str) -> Actor:
-    """Who asks, by an Authorization header; raises BadToken."""
-    return token_of_header(authorization).actor
-
-
-def actor_of_token(token: str) -> Actor:
-    """Who asks, by a token; raises BadToken."""
-    return read(token).actor
-
-
 def token_of_header(authorization: str) -> Token:
     """What the token in an Authorization header says; raises BadToken."""
     if not authorization:

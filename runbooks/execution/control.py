@@ -32,6 +32,18 @@ class NotConfirmed(Exception):
     """The runbook wants to be confirmed before it runs, and was not."""
 
 
+class Recursion(Exception):
+    """A runbook would run within itself, or too deep in others; str() says which, for people."""
+
+
+class KeyReused(Exception):
+    """An idempotency key has started a run already, and something else is asked for with it now."""
+
+
+class Draining(Exception):
+    """This server is about to end, and starts no run any more."""
+
+
 def start_run(actor: Actor, runbook: LibraryRunbook, *, values: Mapping[str, str], is_confirmed: bool = False) -> Run:
     """Queue a run of this runbook.
 

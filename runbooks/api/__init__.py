@@ -1,0 +1,1 @@
+"""What programs see: the JSON API, and runs as streams."""
