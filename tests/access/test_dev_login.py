@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from runbooks.access.actor import Actor
-from runbooks.access.tokens import actor_of_token
+from runbooks.access.tokens import read
 
 pytestmark = pytest.mark.django_db
 ALICE = {"subject": "alice", "roles": ["sre", "admin"]}
@@ -20,7 +20,7 @@ def test_it_answers_a_token_that_is_accepted(client):
     answer = ask(client)
     assert answer.status_code == 200
     token = answer.json().pop("access_token")
-    assert actor_of_token(token) == Actor("alice", {"roles": ("sre", "admin")})
+    assert read(token).actor == Actor("alice", {"roles": ("sre", "admin")})
 
 
 def test_it_says_whose_token_it_is_and_when_it_ends(client):

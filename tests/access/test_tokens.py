@@ -134,7 +134,7 @@ def test_another_header_is_refused_in_words(header, says):
 def test_a_token_that_is_not_sound_is_refused_in_words(changes, says):
     token = signed(**changes)
     with pytest.raises(BadToken, match=says):
-        read(token).actor
+        read(token)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_token_cannot_choose_to_be_unsigned(head):
     body = json.dumps(payload(exp=4_000_000_000)).encode()
     for token in (by_hand(head, body), by_hand(head, body).rpartition(".")[0] + "."):
         with pytest.raises(BadToken):
-            read(token).actor
+            read(token)
 
 
 def test_what_was_signed_cannot_be_changed():
@@ -157,7 +157,7 @@ def test_what_was_signed_cannot_be_changed():
     forged = by_hand(b"{}", json.dumps({**payload(exp=4_000_000_000), "roles": ["admin"]}).encode()).split(".")[1]
     assert read(f"{head}.{body}.{signature}").actor.claims == {"roles": ("api",)}
     with pytest.raises(BadToken, match=UNREADABLE):
-        read(f"{head}.{forged}.{signature}").actor
+        read(f"{head}.{forged}.{signature}")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_what_was_signed_cannot_be_changed():
 )
 def test_what_is_no_token_is_refused(garbage):
     with pytest.raises(BadToken, match=UNREADABLE):
-        read(garbage).actor
+        read(garbage)
 
 
 @pytest.mark.parametrize(
@@ -193,13 +193,13 @@ def test_what_is_no_token_is_refused(garbage):
 )
 def test_what_is_signed_but_hostile_is_refused(head, body):
     with pytest.raises(BadToken):
-        read(by_hand(head, body)).actor
+        read(by_hand(head, body))
 
 
 def test_a_refusal_tells_no_secret():
     for token in (signed(secret="w" * 64), signed(iss="x"), signed(aud="x"), signed(algorithm="HS512"), "a.b.c"):
         with pytest.raises(BadToken) as refused:
-            read(token).actor
+            read(token)
         assert SECRET not in str(refused.value)
 
 
@@ -208,7 +208,7 @@ def test_issuer_and_audience_are_configured(configure):
     assert read(issue(ALICE)[0]).actor == ALICE
     assert read(signed(iss="idp", aud=["ops", "mail"])).actor.id == "alice"
     with pytest.raises(BadToken):
-        read(signed()).actor
+        read(signed())
 
 
 def test_without_a_secret_only_our_own_tokens_are_accepted(configure):
@@ -217,7 +217,7 @@ def test_without_a_secret_only_our_own_tokens_are_accepted(configure):
     assert read(issue(ALICE)[0]).actor == ALICE
     for secret in ("x" * 40, SECRET, "", "None"):
         with pytest.raises(BadToken, match=UNREADABLE):
-            read(by_hand(b'{"alg":"HS256"}', json.dumps(payload(exp=4e9)).encode(), secret=secret.encode())).actor
+            read(by_hand(b'{"alg":"HS256"}', json.dumps(payload(exp=4e9)).encode(), secret=secret.encode()))
 
 
 @pytest.mark.django_db
@@ -229,7 +229,7 @@ def test_a_runs_token_dies_with_its_run():
     assert read(token).actor == ALICE
     run.move(State.RUNNING, state=State.SUCCEEDED)
     with pytest.raises(BadToken, match="run that has ended"):
-        read(token).actor
+        read(token)
 
 
 @pytest.mark.django_db
@@ -237,7 +237,7 @@ def test_a_runs_token_dies_with_its_run():
 def test_a_token_of_no_run_is_refused(run):
     Run.objects.create(pk=1, runbook="a.md", actor="alice", timeout=600, source="")
     with pytest.raises(BadToken, match="run that has ended"):
-        read(signed(run=run)).actor
+        read(signed(run=run))
 
 
 def test_a_claim_of_the_actor_cannot_change_what_we_sign():
