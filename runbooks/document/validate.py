@@ -9,7 +9,7 @@ from pathlib import Path
 from runbooks.document.inputs import MOST_FILES, TOO_MANY, BadInput, files_of_input, input_files
 from runbooks.document.outline import Outline, outline
 from runbooks.document.runbook import Problem, Runbook, Script
-from runbooks.document.values import InvalidValues, checked_values, is_refused_name
+from runbooks.document.values import InvalidValues, checked_values, is_refused_name, stray_warnings, strays
 
 __all__ = [
     "BadInput",
@@ -19,6 +19,8 @@ __all__ = [
     "input_files",
     "interpreter",
     "is_refused_name",
+    "stray_warnings",
+    "strays",
     "validate",
 ]
 

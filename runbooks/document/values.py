@@ -32,14 +32,31 @@ class InvalidValues(Exception):
         self.errors = errors
 
 
+def strays(runbook: Runbook, given: Mapping[str, str]) -> tuple[Requirement, ...]:
+    """The variables that are given although the runbook does not ask for them; scripts get those, too."""
+    return tuple(Requirement(name, required=False) for name in given if not runbook.requirement(name))
+
+
+def stray_warnings(runbook: Runbook, given: Mapping[str, str]) -> list[str]:
+    """A sentence about each variable that a script gets although its runbook does not ask for it."""
+    return [
+        f"{stray.name}: the runbook does not ask for this; the script gets it."
+        for stray in strays(runbook, given)
+        if not is_refused_name(stray.name)
+    ]
+
+
 def checked_values(runbook: Runbook, given: Mapping[str, str], *, provided: Mapping[str, str] = {}) -> dict[str, str]:
     """The values that the script gets: each as given, or else as the server provides it (left out), or its default."""
-    asked = {requirement.name: requirement for requirement in runbook.requirements}
-    errors = {name: "the runbook does not ask for this." for name in given if name not in asked}
+    unasked = strays(runbook, given)
+    asked = {requirement.name: requirement for requirement in (*runbook.requirements, *unasked)}
+    errors = {stray.name: problem for stray in unasked if (problem := _stray_problem(stray.name, provided))}
     values: dict[str, str] = {}
     patterns = Patterns()
     total = 0
     for name, requirement in asked.items():
+        if name in errors:
+            continue
         if not given.get(name) and name in provided:
             continue
         value = normal(requirement, given.get(name) or requirement.default)
@@ -93,6 +110,14 @@ def _misfit_of_type(requirement: Requirement, value: str, patterns: Patterns) ->
     if requirement.pattern and not patterns.fit(requirement.pattern, value):
         return f"this does not fit the pattern {requirement.pattern}"
     return None
+
+
+def _stray_problem(name: str, provided: Mapping[str, str]) -> str | None:
+    if name in provided:
+        # Whoever may set a host for which the server provides the password could have it sent to a host of their own.
+        return "the server sets this, and the runbook does not ask for it."
+    refusal = is_refused_name(name)
+    return f"the name {refusal}." if refusal else None
 
 
 def is_refused_name(name: str) -> str | None:

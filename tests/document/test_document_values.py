@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from runbooks.document.values import InvalidValues, checked_values, is_refused_name
+from runbooks.document.values import InvalidValues, checked_values, is_refused_name, stray_warnings
 
 from .examples import a_runbook, parsed
 
@@ -33,10 +33,24 @@ def test_a_given_value_comes_before_what_the_server_provides():
 
 
 def test_all_that_is_wrong_is_said_at_once():
-    errors = errors_of("A:\nB: {type: number}", {"B": "many", "C": "c"})
+    errors = errors_of("A:\nB: {type: number}", {"B": "many", "LD_PRELOAD": "c"})
     assert errors["A"] == "a value is needed."
     assert "number" in errors["B"]
-    assert "does not ask for" in errors["C"]
+    assert "run something else" in errors["LD_PRELOAD"]
+
+
+def test_what_is_not_asked_for_is_passed_on_with_a_warning():
+    runbook = asking("A:")
+    given = {"A": "x", "COLOUR": "red", "TZ": ""}
+    assert checked_values(runbook, given) == given
+    assert [warning.partition(":")[0] for warning in stray_warnings(runbook, given)] == ["COLOUR", "TZ"]
+
+
+@pytest.mark.parametrize("name", ["PGHOST", "PATH", "RUNBOOK_URL", "a b", ""])
+def test_what_is_not_asked_for_cannot_take_the_place_of_what_the_server_sets(name):
+    with pytest.raises(InvalidValues) as invalid:
+        checked_values(asking("A:"), {"A": "x", name: "mine"}, provided={"PGHOST": "db"})
+    assert list(invalid.value.errors) == [name]
 
 
 @pytest.mark.parametrize(
