@@ -7,9 +7,9 @@ It writes into FOLDER:
   started  made before the script starts: without it the script never began
   result   how it ended, one `name value` pair a line, complete as soon as the name exists
 
-and listens on FOLDER/control, a FIFO, for the line `cancel NAME`. LOCK is the descriptor of the file that is locked as
-long as this process lives. Standard library only, and of that only what loads in a millisecond: Python's start is most
-of what a short run costs.
+and listens on FOLDER/control, a FIFO, for the lines `cancel NAME` and `note TEXT`. LOCK is the descriptor of the file
+that is locked as long as this process lives. Standard library only, and of that only what loads in a millisecond:
+Python's start is most of what a short run costs.
 """
 
 import _signal as signal  # the module signal imports enum, which takes half as long as all of Python's start
@@ -30,6 +30,8 @@ LONGEST_WAIT = 3_600_000  # milliseconds
 UNKILLABLE = 10.0  # seconds after which a process that survives SIGKILL is left to the system
 PREFIX = 37
 RESULT_ROOM = 4096
+NOTES = 100  # how many notes from outside a log takes: the output limit does not count them
+HINT, LONG = 4, 32  # so many bytes that a long secret begins with are none: they may be shown before the rest comes
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 
 
@@ -60,8 +62,10 @@ class Log:
 
     def part(self, stream, body):
         """Record a part of a line, whose rest comes later or never."""
-        for start in range(0, len(body), MAX_LINE):
-            piece = body[start : start + MAX_LINE]
+        while body:
+            # No entry ends within a character: each can be read without the one before it.
+            cut = whole_characters(body[:MAX_LINE]) or len(body)
+            piece, body = body[:cut], body[cut:]
             entry = self._entries(stream, b"P", piece + b"\n")
             if self.room >= len(piece):
                 self.room -= len(piece)
@@ -128,6 +132,16 @@ class Log:
             self.trouble = "the log could not be written: " + error.strerror
 
 
+def whole_characters(text):
+    """How many bytes of this UTF-8 are whole characters: all but the beginning of one at its end."""
+    for size in range(1, min(len(text), 3) + 1):
+        byte = text[-size]
+        if byte & 0xC0 != 0x80:  # a character begins here, and should have two to four bytes, or is one
+            wanted = 4 if 0xF0 <= byte < 0xF8 else 3 if 0xE0 <= byte < 0xF0 else 2 if 0xC0 <= byte < 0xE0 else 1
+            return len(text) - size if size < wanted else len(text)
+    return len(text)
+
+
 class Mask:
     """Replaces secret values, also where one arrives in several pieces."""
 
@@ -155,6 +169,17 @@ class Mask:
                 return shown + body[:start], body[start:]
             shown, body = shown + body[:start] + b"***", body[start - size :]
 
+    def is_hint(self, text):
+        """Whether this beginning is too short to be held back: a prompt may well end in the same letter."""
+        if len(text) >= HINT:
+            return False
+        place = bisect.bisect_left(self.in_order, text)
+        while place < len(self.in_order) and self.in_order[place].startswith(text):
+            if len(self.in_order[place]) < LONG:
+                return False
+            place += 1
+        return True
+
     def _beginning(self, body):
         """Where the longest end of this text is that a secret begins with."""
         for position in range(max(0, len(body) - self.longest + 1), len(body)):
@@ -175,6 +200,7 @@ class Stream:
         self.pipe, self.script_end = os.pipe()
         os.set_blocking(self.pipe, False)
         self.pending = b""
+        self.shown = b""  # the beginning of what is pending, if it has been recorded already
         self.flush_at = None
 
     def read(self):
@@ -189,7 +215,7 @@ class Stream:
             data = self.pending + data
         cut = data.rfind(b"\n") + 1
         if cut:
-            self._lines(self.mask(data[:cut] if cut < len(data) else data))
+            self._lines(self._new(self.mask(data[:cut] if cut < len(data) else data)))
             data = data[cut:]
             self.flush_at = None
         self.pending = data
@@ -202,18 +228,30 @@ class Stream:
     def flush(self, final=False):
         """Record the beginning of a line although the rest has not come."""
         shown, self.pending = (self.mask(self.pending), b"") if final else self.mask.unfinished(self.pending)
-        if shown:
-            self.log.part(self.name, shown)
+        if not final:
+            cut = whole_characters(shown)
+            shown, self.pending = shown[:cut], shown[cut:] + self.pending
+        new = self._new(shown) if shown else b""
+        if whole_characters(self.pending) and not self.shown and self.mask.is_hint(self.pending):
+            self.shown = self.pending
+            new += self.shown
+        if new:
+            self.log.part(self.name, new)
         self.flush_at = None
 
     def close(self):
         self.flush(final=True)
         os.close(self.pipe)
 
+    def _new(self, text):
+        """What of this masked text has not been recorded yet."""
+        shown, self.shown = self.shown, b""
+        return text.removeprefix(shown)
+
     def _lines(self, body):
         end = body.find(b"\n")
         if end > MAX_LINE:  # only the first line can be: the others are shorter than what one read returns
-            cut = end // MAX_LINE * MAX_LINE
+            cut = whole_characters(body[: end // MAX_LINE * MAX_LINE])
             self.log.part(self.name, body[:cut])
             body = body[cut:]
         self.log.lines(self.name, body)
@@ -229,8 +267,9 @@ class Supervisor:
         # Its blocks are taken now: however full the disk is at the end, how the script ended can be written down.
         self.result = os.open(folder + "/result.draft", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.write(self.result, bytes(RESULT_ROOM))
-        mask = Mask(specification["secrets"])
-        self.streams = [Stream(b"stdout", self.log, mask), Stream(b"stderr", self.log, mask)]
+        self.mask = Mask(specification["secrets"])
+        self.streams = [Stream(name, self.log, self.mask) for name in (b"stdout", b"stderr")]
+        self.notes_left = NOTES
         self.poll = select.poll()
         self.pid = None
         self.code = None  # the script's, once it has ended
@@ -326,6 +365,15 @@ class Supervisor:
         for line in request.decode("utf-8", "replace").splitlines():
             if line.startswith("cancel "):
                 self._end("cancelled", "cancelled by " + line[7:])
+            elif line.startswith("note "):
+                self._note(line[5:])
+
+    def _note(self, text):
+        """Record what the server has to say; anybody of the same user may have written it, so not without end."""
+        if self.notes_left and self.code is None:
+            self.notes_left -= 1
+            text = "".join([character if character.isprintable() else " " for character in text])
+            self.log.note(self.mask(text.encode("utf-8", "replace")).decode("utf-8", "replace"))
 
     def _end(self, state, note):
         if self.ending or self.code is not None:

@@ -1,15 +1,80 @@
-"""What goes over the wire: parts of a log as Server-Sent Events."""
+"""What goes over the wire: one run in each form that a client may ask for."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+
+from runbooks.output.text import Text
 
 
 def sse(data: str, *, event: str = "", id: int | None = None) -> bytes:
     r"""One event; https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
-    A `\r` would end a line for the client, so it is shown as its picture.
+    The client puts the lines together with `\n` again. A `\r` would end a line for it, so it comes as its picture.
     """
-    lines = []
-    if event:
-        lines.append(f"event: {event}")
-    if id is not None:
-        lines.append(f"id: {id}")
-    lines += [f"data: {line}" for line in data.replace("\r", "␍").split("\n")]
-    return ("\n".join(lines) + "\n\n").encode("utf-8", "replace")
+    head = (f"event: {event}\n" if event else "") + (f"id: {id}\n" if id is not None else "")
+    lines = data.replace("\r", "␍").replace("\n", "\ndata: ")
+    return f"{head}data: {lines}\n\n".encode("utf-8", "replace")
+
+
+def json_bytes(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+class Encoder(ABC):
+    """A form that a run comes in: its output piece by piece, and at the end an object, itself in pieces of JSON."""
+
+    content_type: bytes
+    greeting: bytes  # sent at once: a server may hold back the headers until there is a body
+    heartbeat: bytes
+
+    @abstractmethod
+    def output(self, piece: Text) -> bytes: ...
+
+    @abstractmethod
+    def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]: ...
+
+
+class Whole(Encoder):
+    """One JSON object at the end; white space before it keeps proxies from giving up."""
+
+    content_type = b"application/json"
+    greeting = b""
+    heartbeat = b" "
+
+    def output(self, piece: Text) -> bytes:
+        return b""
+
+    def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]:
+        yield from answer
+
+
+class Events(Encoder):
+    """Server-Sent Events named stdout, stderr and done; the id is the offset to go on from."""
+
+    content_type = b"text/event-stream; charset=utf-8"
+    greeting = b": welcome\n\n"
+    heartbeat = b": still here\n\n"
+
+    def output(self, piece: Text) -> bytes:
+        return sse(piece.text, event=piece.stream, id=piece.end)
+
+    def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]:
+        yield b"event: done\nid: %d\ndata: " % offset
+        yield from answer
+        yield b"\n\n"
+
+
+class JsonLines(Encoder):
+    """One JSON object a line: `{"event", "id", "data"}`, as an event has them; silence is an event `ping`."""
+
+    content_type = b"application/x-ndjson"
+    greeting = heartbeat = b'{"event": "ping"}\n'
+
+    def output(self, piece: Text) -> bytes:
+        return json_bytes({"event": piece.stream, "id": piece.end, "data": piece.text}) + b"\n"
+
+    def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]:
+        yield b'{"event": "done", "id": %d, "data": ' % offset
+        yield from answer
+        yield b"}\n"

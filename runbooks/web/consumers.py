@@ -7,6 +7,8 @@ from django.urls import path
 
 from runbooks.access.actor import Actor
 from runbooks.library import run_for
+from runbooks.models import Run
+from runbooks.output.download import LogText
 from runbooks.output.encode import sse
 from runbooks.output.entries import PREFIX, is_line_start
 from runbooks.output.follow import Part, Reader
@@ -24,6 +26,7 @@ class RunStream(Stream):
     """A stream of one run, for who may see it."""
 
     def admit(self, actor: Actor) -> None:
+        self.actor = actor
         self.run = run_for(actor, self.scope["url_route"]["kwargs"]["pk"])
 
 
@@ -33,7 +36,7 @@ class Events(RunStream):
     async def pump(self) -> None:
         reader, lines = Reader(self.run), Lines()
         await in_thread(fragments.pass_over, reader, lines, to=await in_thread(self._after))
-        self.sent_at, self.pace, self.shown = time.monotonic(), Pace(), None
+        self.pace, self.shown = Pace(), None
         async for part in reader.follow():
             if part.data:
                 await self._send_log(part, reader, lines)
@@ -56,22 +59,21 @@ class Events(RunStream):
             await self._send(sse(chunk.html, id=chunk.end))
             await self.pace.wait(chunk.lines)
 
-    async def _send_news(self, run) -> None:
-        news = (run.state, run.cancelled_at)
+    async def _send_news(self, run: Run) -> None:
+        news = (run.state, run.cancelled_at, await in_thread(fragments.sub_run_states, run))
         if news != self.shown:
             self.shown = news
-            await self._send(sse(await in_thread(fragments.state_html, run)))
+            await self._send(sse(await in_thread(fragments.state_html, self.actor, run)))
         elif time.monotonic() - self.sent_at > PING:
             await self._send(sse("", event="ping"))
 
     async def _send(self, event: bytes) -> None:
-        self.sent_at = time.monotonic()
         await self.send_body(event, more_body=True)
 
     def _after(self) -> int:
         """Where the client wants to go on; the header is newer than the address, which stays what it was at first."""
         query = dict(pair.partition("=")[::2] for pair in self.scope["query_string"].decode("latin-1").split("&"))
-        asked = self._header(b"last-event-id") or query.get("after", "")
+        asked = self.header(b"last-event-id") or query.get("after", "")
         offset = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 16 else 0
         return offset if is_line_start(self.run.log, offset) else 0
 
@@ -90,22 +92,11 @@ class Pace:
         await asyncio.sleep(max(0.0, -self.credit / RATE))
 
 
-class LogText(RunStream):
+class Log(LogText, RunStream):
     """The log as it is in the file so far."""
-
-    content_type = b"text/plain; charset=utf-8"
-    greeting = b""
-
-    async def pump(self) -> None:
-        reader = Reader(self.run)
-        try:
-            for part in reader.read_to(reader.end()):
-                await self.send_body(part.data, more_body=True)
-        finally:
-            reader.close()
 
 
 urlpatterns = [
     path("runs/<int:pk>/events/", Events.as_asgi(), name="events"),
-    path("runs/<int:pk>/log.txt", LogText.as_asgi(), name="log"),
+    path("runs/<int:pk>/log.txt", Log.as_asgi(), name="log"),
 ]

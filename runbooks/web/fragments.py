@@ -4,16 +4,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count, Q
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import mark_safe
 
+from runbooks import library
+from runbooks.access.actor import Actor
 from runbooks.models import Run
 from runbooks.output.entries import tail_offset
 from runbooks.output.follow import Reader
 from runbooks.output.html import Lines
 
 PAGE_LINES = 2000  # how many lines a page opens with, and how far a viewer may fall behind
+SUB_RUNS = 20  # how many of them a page shows
 CHUNK_LINES = 500
 CHUNK_BYTES = 64 * 1024
 
@@ -58,9 +62,30 @@ def _cut(data: bytes) -> int:
     return position + 1
 
 
-def state_html(run: Run) -> str:
+def state_html(actor: Actor, run: Run) -> str:
     """The run's state as it is now, to replace what the page shows."""
-    return _replacement("run-state", render_to_string("runs/_state.html", {"run": run}), swap="outerMorph")
+    return _replacement("run-state", render_to_string("runs/_state.html", state_context(actor, run)), swap="outerMorph")
+
+
+def state_context(actor: Actor, run: Run) -> dict[str, Any]:
+    """The run, and of those around it what this actor may see: its parent, and the newest of its sub-runs."""
+    around = Q(pk=run.parent_id) | Q(parent=run.pk)
+    if not Run.objects.filter(around).exists():
+        return {"run": run}
+    seen = library.without_bulk(library.visible_runs(actor))
+    below = seen.filter(parent=run.pk)
+    return {
+        "run": run,
+        "parent": seen.filter(pk=run.parent_id).first(),
+        "sub_runs": list(below[:SUB_RUNS])[::-1],
+        "more_sub_runs": max(0, below.count() - SUB_RUNS),
+    }
+
+
+def sub_run_states(run: Run) -> dict[str, int]:
+    """How many sub-runs stand where: another answer means that there is something new to show."""
+    counted = Run.objects.filter(parent=run.pk).order_by().values_list("state")
+    return dict(counted.annotate(Count("pk")))
 
 
 def passed_over_html(run: Run, count: int) -> str:

@@ -202,3 +202,33 @@ def test_the_short_lines_of_a_long_secret_do_not_wreck_the_log(supervise):
     code = b'a new function() { return {"a": 1} }; nothing renewed\n'
     assert masked(supervise, code, key) == code
     assert b"opensesame" not in masked(supervise, key, key)
+
+
+LETTERS = """
+import os
+secret = os.environb[b"TOKEN"]
+def shown(): return open("../log", "rb").read()
+os.write(1, b"Continue")
+while not shown().endswith(b"ue\\n"): pass
+os.write(1, b" " + secret[:2])
+while not shown().endswith(b" " + secret[:2] + b"\\n"): pass
+os.write(1, secret[2:9])
+os.write(2, b"later")
+while b"later" not in shown(): pass
+os.write(1, secret[9:] + b" on\\n")
+"""
+
+
+def test_a_prompt_is_whole_although_a_long_secret_begins_like_its_end(supervise):
+    """Every run has a token, which begins with the letter e; what follows on a hint of it is masked all the same."""
+    token = "eyJhbGciOi" * 5
+    ended = supervise(LETTERS, language="python", secrets=patterns([token]), environment={"TOKEN": token})
+    ended.ended()
+    assert ended.printed() == b"Continue ey*** on\n"
+
+
+def test_what_only_begins_like_a_long_secret_is_shown_once(supervise):
+    script = "printf 'Name'; until grep -q Name ../log; do :; done; echo ' e'; printf 'ey'"
+    ended = supervise(script, secrets=patterns(["eyJhbGciOi" * 5]))
+    ended.ended()
+    assert ended.printed() == b"Name e\ney"

@@ -168,3 +168,40 @@ def test_a_supervisor_whose_folder_is_gone_leaves_no_script_behind(supervise, tm
     ended = supervise("sleep 60", supervisor=[*SUPERVISOR, str(tmp_path / "no")])
     assert until(lambda: ended.process.poll()) != 0
     assert ended.processes() == []
+
+
+def test_a_note_from_the_server_is_a_line_of_the_log(supervise):
+    running = supervise("echo begun; until [ -e go ]; do sleep 0.01; done").has_printed(b"begun")
+    running.tell("note refused: \x1b[2J Übung → opensesame\nnote another\n".encode())
+    until(lambda: len(running.notes()) == 2)
+    (running.work / "go").touch()
+    assert running.ended().state == "succeeded"
+    assert running.notes() == ["[runbook] refused:  [2J Übung → opensesame", "[runbook] another"]
+
+
+def test_a_note_shows_no_secret(supervise):
+    running = supervise("echo begun; until [ -e go ]; do sleep 0.01; done", secrets=[b"opensesame"])
+    running.has_printed(b"begun").tell(b"note refused: opensesame\n")
+    until(running.notes)
+    (running.work / "go").touch()
+    running.ended()
+    assert running.notes() == ["[runbook] refused: ***"]
+
+
+def test_notes_cannot_fill_the_disk(supervise):
+    """The output limit does not count them, and a script of the same user can write them, too."""
+    script = "n=0; while [ $n -lt 500 ]; do n=$((n+1)); echo note $n; done > ../control; echo cancel me > ../control"
+    running = supervise(f"{script}; sleep 60")
+    assert running.ended().state == "cancelled"
+    notes = running.notes()
+    assert notes[:100] == [f"[runbook] {number}" for number in range(1, 101)]
+    assert len(notes) == 101
+
+
+def test_another_request_is_passed_over(supervise):
+    running = supervise("echo begun; until [ -e go ]; do sleep 0.01; done").has_printed(b"begun")
+    running.tell(b"\xff\0 nothing\nnote\nnotes \nnote known\n")
+    until(running.notes)
+    (running.work / "go").touch()
+    assert running.ended().state == "succeeded"
+    assert running.notes() == ["[runbook] known"]
