@@ -54,6 +54,12 @@ class Run(models.Model):
         indexes = (
             models.Index(fields=("runbook", "-id")),
             models.Index(fields=("state", "id")),
+            # Without it, counting 100,000 runs for /metrics takes 300 ms and not 15.
+            models.Index(fields=("runbook", "state")),
+            # Looked at under the database's lock by each refused attempt, of which there may be any number.
+            models.Index(
+                fields=("runbook", "actor", "ended_at"), condition=models.Q(is_in_history=True), name="told_of"
+            ),
         )
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from runbookweb import correlation
 
 # What a message may say of a run with `extra`, beside its text.
-FIELDS = ("run_id", "runbook", "actor", "state", "return_code", "seconds")
+FIELDS = ("run_id", "runbook", "actor", "state", "return_code", "seconds", "ended_at")
 
 
 class JsonLines(logging.Formatter):
@@ -20,7 +20,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if correlation_id := correlation.current():
+        # A run's end belongs to the request that asked for the run, whoever tells of it.
+        if correlation_id := getattr(record, "correlation_id", correlation.current()):
             line["correlation_id"] = correlation_id
         line |= {field: getattr(record, field) for field in FIELDS if hasattr(record, field)}
         if record.exc_info:

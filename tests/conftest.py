@@ -1,9 +1,10 @@
 """Fixtures for all tests: a library of runbooks, people who look at it, and folders that vanish afterwards."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,12 @@ from django.db import connections
 from django.test import Client
 
 from runbooks.access.identify import KEY
-from tests.processes import ROOT
+from runbookweb import drain
+from tests.execution.supervising import supervisors_in
+from tests.processes import ROOT, until
+from tests.serving import Site
+
+WAIT = "echo begun; until [ -e {} ]; do sleep 0.05; done; echo gone on"
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,12 @@ def _folders(settings, tmp_path: Path) -> None:
     settings.WHITENOISE_AUTOREFRESH = True
 
 
+@pytest.fixture(autouse=True)
+def _drain(monkeypatch) -> None:
+    """A drain of its own for each test, which ends no process."""
+    monkeypatch.setattr(drain, "process", drain.Drain(end=lambda: None))
+
+
 @pytest.fixture
 def library(settings) -> Library:
     settings.RUNBOOKS_DIR.mkdir()
@@ -87,6 +99,24 @@ def runbook_source(
         blocks["Settings"] = "".join(f"{key}: {value}\n" for key, value in settings.items())
     sections = "".join(f"# {title}\n\n```yaml\n{text.rstrip()}\n```\n\n" for title, text in blocks.items())
     return f"# {name}\n\n{about}\n\n{sections}# Script\n\n```{language}\n{script}\n```\n\n# History\n\n{history}"
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Path:
+    """The file for which the script of wait.md waits."""
+    return tmp_path / "go"
+
+
+@pytest.fixture
+def site(tmp_path: Path, migrated: Path, library: Library, go: Path) -> Iterator[Site]:
+    """What a real server serves, with wait.md; the scripts that it leaves behind are waited for after the test."""
+    data = tmp_path / "site"
+    data.mkdir()
+    shutil.copy(migrated, data)
+    library.add("wait.md", runbook_source(name="wait", script=WAIT.format(go)))
+    yield Site(data, library.root)
+    go.touch()
+    until(lambda: not supervisors_in(data))
 
 
 def client_of(subject: str, *roles: str) -> Client:

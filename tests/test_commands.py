@@ -1,5 +1,6 @@
 """`manage.py validate_runbooks` and `manage.py execute` as processes of their own, as a shell or CI starts them."""
 
+import json
 import os
 import shutil
 import signal
@@ -271,6 +272,14 @@ def test_a_run_that_nobody_knows_any_more_ends_the_command(ready, tmp_path):
         assert command.complaints.startswith("The database failed, ")
         (tmp_path / "go").touch()
         until((ready.data / "runs/1/result").exists)
+
+
+def test_the_line_of_the_log_is_on_stderr_for_who_asks_for_it(ready):
+    ready.add("failing", "echo done; exit 3")
+    done = ready("execute", "failing", "--as", "carol", "--verbosity", "2")
+    assert done.stdout == b"done\n"
+    [line] = map(json.loads, done.stderr.splitlines())
+    assert (line["logger"], line["run_id"], line["actor"], line["return_code"]) == ("runbooks.runs", 1, "carol", 3)
 
 
 def test_what_went_wrong_beside_the_script_is_on_stderr(either):

@@ -1,7 +1,8 @@
 """The one door to execution, for pages and programs alike: start a run, end a run."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
@@ -13,13 +14,19 @@ from django.utils import timezone
 from runbooks.access import rules
 from runbooks.access.actor import Actor
 from runbooks.document.parse import without_history
-from runbooks.document.validate import checked_values
-from runbooks.execution import sealing
+from runbooks.document.validate import checked_values, stray_warnings, strays
+from runbooks.execution import ancestry, idempotency, launch, sealing
+from runbooks.execution.ancestry import Recursion as Recursion
 from runbooks.execution.environment import provided_values
+from runbooks.execution.idempotency import BadKey as BadKey  # for those who start runs, as the exceptions below
+from runbooks.execution.idempotency import KeyReused as KeyReused
 from runbooks.execution.launch import prepare_folder
+from runbooks.execution.outcomes import tell
+from runbooks.execution.settle import settle_refused
 from runbooks.library import LibraryRunbook
 from runbooks.models import Run, State
 from runbooks.output.watch import ring
+from runbookweb import correlation, drain
 
 RUNNER = "runner"  # the channel that runners listen on
 
@@ -28,52 +35,77 @@ class CannotRun(Exception):
     """The runbook has errors, or the disk is full; str() says what, for people."""
 
 
+class NoRoom(CannotRun):
+    """The disk cannot take the run, which is no fault of the runbook: later it may."""
+
+
 class NotConfirmed(Exception):
     """The runbook wants to be confirmed before it runs, and was not."""
-
-
-class Recursion(Exception):
-    """A runbook would run within itself, or too deep in others; str() says which, for people."""
-
-
-class KeyReused(Exception):
-    """An idempotency key has started a run already, and something else is asked for with it now."""
 
 
 class Draining(Exception):
     """This server is about to end, and starts no run any more."""
 
 
-def start_run(actor: Actor, runbook: LibraryRunbook, *, values: Mapping[str, str], is_confirmed: bool = False) -> Run:
-    """Queue a run of this runbook.
+def start_run(
+    actor: Actor,
+    runbook: LibraryRunbook,
+    *,
+    values: Mapping[str, str],
+    is_confirmed: bool = False,
+    parent: int | None = None,
+    stack: Sequence[str] = (),
+    key: str = "",
+) -> Run:
+    """Queue a run of this runbook; with a key that has started one already, this is that one.
 
-    Raises rules.Refused (recorded as a refused run), NotConfirmed, CannotRun, or document.validate.InvalidValues.
+    Raises rules.Refused (recorded as a refused run), Recursion, NotConfirmed, CannotRun, Draining, BadKey, KeyReused
+    or document.validate.InvalidValues.
     """
-    _check_claims(actor, runbook)
+    if drain.is_draining():
+        raise Draining(drain.SENTENCE)
+    _check_claims(actor, runbook, parent=parent)
+    _check_ancestry(runbook, parent=parent, stack=stack)
+    start = idempotency.start_of(actor.id, key, runbook=runbook.path, values=values, is_confirmed=is_confirmed)
+    if earlier := start.earlier_run():
+        return earlier
     if runbook.runbook.settings.confirm and not is_confirmed:
         raise NotConfirmed
     if runbook.errors:
         raise CannotRun("This runbook cannot run: " + "; ".join(str(problem) for problem in runbook.errors))
     checked = checked_values(runbook.runbook, values, provided=provided_values())
-    secret = {requirement.name for requirement in runbook.runbook.requirements if requirement.secret}
+    requirements = (*runbook.runbook.requirements, *strays(runbook.runbook, values))
+    secret = {requirement.name for requirement in requirements if requirement.secret}
     hidden = {name: value for name, value in checked.items() if name in secret}
     return _record(
         actor,
         runbook,
+        start,
         values={name: sealing.SHOWN if name in secret else value for name, value in checked.items()},
         sealed_values=sealing.seal(hidden) if hidden else None,
+        parent_id=parent,
+        warnings=stray_warnings(runbook.runbook, values),
         timeout=runbook.runbook.settings.timeout or settings.SCRIPT_TIMEOUT_SECONDS,
     )
 
 
 def cancel_run(actor: Actor, run: Run) -> None:
-    """End a run, whether it waits or goes on; one that has ended stays as it is."""
+    """End a run and those below it, whether they wait or go on; one that has ended stays as it is."""
+    if _ask_to_end(actor, run):
+        for below in ancestry.descendants(run):
+            _ask_to_end(actor, below)
+
+
+def _ask_to_end(actor: Actor, run: Run) -> bool:
+    """Ask one run to end; False means that it has ended, or never began, and that no others need to be asked."""
     asked = {"cancelled_at": timezone.now(), "cancelled_by": actor.id}
     if run.move(State.QUEUED, state=State.CANCELLED, ended_at=timezone.now(), sealed_values=None, **asked):
+        tell(run)
         ring(run.folder)
     elif Run.objects.filter(pk=run.pk, state=State.RUNNING, cancelled_at=None).update(**asked):
         ring(run.folder)
         ring_runner()
+    return Run.objects.filter(pk=run.pk, state=State.RUNNING).exists()
 
 
 def ring_runner() -> None:
@@ -82,25 +114,49 @@ def ring_runner() -> None:
         async_to_sync(get_channel_layer().send)(RUNNER, {"type": "look.again"})
 
 
-def _check_claims(actor: Actor, runbook: LibraryRunbook) -> None:
+def _check_claims(actor: Actor, runbook: LibraryRunbook, *, parent: int | None) -> None:
     if rules.sees_runs(actor, runbook.runbook):
         return
     ended = {"state": State.REFUSED, "return_code": 403, "ended_at": timezone.now()}
-    _record(actor, runbook, values={}, timeout=0, **ended)
-    raise rules.Refused(actor, runbook.runbook.claims)
+    refusal = rules.Refused(actor, runbook.runbook.claims)
+    settle_refused(_record(actor, runbook, values={}, timeout=0, parent_id=parent, **ended), str(refusal))
+    _tell_parent(parent, runbook, refusal)
+    raise refusal
 
 
-def _record(actor: Actor, runbook: LibraryRunbook, **fields: object) -> Run:
+def _check_ancestry(runbook: LibraryRunbook, *, parent: int | None, stack: Sequence[str]) -> None:
+    try:
+        ancestry.check(runbook.path, parent=parent, stack=stack)
+    except Recursion as refusal:
+        _tell_parent(parent, runbook, refusal)
+        raise
+
+
+def _tell_parent(parent: int | None, runbook: LibraryRunbook, refusal: Exception) -> None:
+    """Put the reason into the log of the run whose script asks: `curl -s -o` and the like would hide it."""
+    if parent is not None:
+        launch.note(Run(pk=parent), f"refused: {runbook.path}: {refusal}")
+
+
+def _record(actor: Actor, runbook: LibraryRunbook, start: idempotency.Start | None = None, **fields: object) -> Run:
     claims = {claim: list(values) for claim, values in actor.claims.items()}
-    source = without_history(runbook.source)
+    asked = {"source": without_history(runbook.source), "correlation_id": correlation.current()}
     try:
         with transaction.atomic():
-            run = Run.objects.create(runbook=runbook.path, actor=actor.id, claims=claims, source=source, **fields)
+            ancestry.lock_parent(fields.get("parent_id"))
+            run = Run.objects.create(runbook=runbook.path, actor=actor.id, claims=claims, **asked, **fields)
+            if start and (first := start.first_run(run)) != run:
+                transaction.set_rollback(True)
+                return first
             if run.is_active:
                 # Made before anybody can know of the run, so that readers can wait in it for the first line.
                 prepare_folder(run.folder)
+    except ancestry.ParentEnded as problem:
+        raise CannotRun(str(problem)) from None
     except OSError as problem:
-        raise CannotRun(f"The run could not be recorded in {problem.filename}: {problem.strerror}.") from None
+        raise NoRoom(f"The run could not be recorded in {problem.filename}: {problem.strerror}.") from None
     if run.is_active:
         transaction.on_commit(ring_runner)
+    if run.parent_id:
+        transaction.on_commit(partial(ring, Run(pk=run.parent_id).folder))  # its page shows what it has begun
     return run

@@ -1,12 +1,18 @@
 """The environment that a script gets: built from nothing, so that nothing of the server's reaches it by accident."""
 
+import json
 import os
+from collections.abc import Mapping
+from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from django.conf import settings
 
+from runbooks.access import tokens
+from runbooks.access.actor import Actor
 from runbooks.document.runbook import looks_secret
 from runbooks.document.validate import is_refused_name
+from runbooks.execution.ancestry import stack_of
 from runbooks.models import Run
 from runbookweb.env import VARIABLES
 
@@ -24,10 +30,56 @@ FIXED = {
 }
 
 
-def environment(run: Run, values: dict[str, str]) -> dict[str, str]:
+# A server takes no header that is much longer; who asks is known by the token all the same.
+LONGEST_STACK, MOST_NAMES = 8 * 1024, 100
+MARGIN = timedelta(minutes=5)  # a token that outlives its run by mistake is refused, one that dies before it is not
+
+
+def environment(run: Run, values: Mapping[str, str], *, token: str) -> dict[str, str]:
     """The script's whole environment; what comes later in here wins."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return {**DEFAULTS, **inherited, **FIXED, **provided_values(), **values, "RUNBOOK_RUN_ID": str(run.pk)}
+    return {**DEFAULTS, **inherited, **FIXED, **provided_values(), **values, **own_values(run, token=token)}
+
+
+def own_values(run: Run, *, token: str) -> dict[str, str]:
+    """What a script needs to run other runbooks as the one who asked for this run, and as a part of it."""
+    stack = _stack(run)
+    correlation_id = run.correlation_id or f"run-{run.pk}"
+    headers = {
+        "RUNBOOK_H_AUTH": f"Authorization: Bearer {token}",
+        "RUNBOOK_H_CORR": f"X-Correlation-Id: {correlation_id}",
+        "RUNBOOK_H_RECUR": f"X-Recursion-Stack: {stack}",
+        "RUNBOOK_H_CTYPE": "Content-Type: application/json",
+    }
+    return {
+        "RUNBOOK_RUN_ID": str(run.pk),
+        "RUNBOOK_URL": settings.API_URL,
+        "RUNBOOK_API_TOKEN": token,
+        "RUNBOOK_CORRELATION_ID": correlation_id,
+        "RUNBOOK_RECURSION_STACK": stack,
+        "RUNBOOK_EXEC_DIR_HOST": _work_on_the_host(run),
+        "RUNBOOK_HEADERS": "\n".join(headers.values()),
+        **headers,
+    }
+
+
+def run_token(run: Run, *, grace: float) -> str:
+    """A token for the script of this run: whoever asked for it, with the same claims, as long as it runs."""
+    actor = Actor(run.actor, {claim: tuple(values) for claim, values in run.claims.items()})
+    token, _ = tokens.issue(actor, run=run.pk, lifetime=timedelta(seconds=run.timeout + grace) + MARGIN)
+    return token
+
+
+def _stack(run: Run) -> str:
+    """The runbooks from the outermost to this one as JSON in ASCII, without the first ones if they are too many."""
+    paths = stack_of(run)[-MOST_NAMES:]
+    while len(paths) > 1 and len(json.dumps(paths)) > LONGEST_STACK:
+        del paths[0]
+    return json.dumps(paths)
+
+
+def _work_on_the_host(run: Run) -> str:
+    return f"{settings.MOUNT_DIR.rstrip('/')}/{run.pk}" if settings.MOUNT_DIR else str(run.work)
 
 
 def provided_values() -> dict[str, str]:

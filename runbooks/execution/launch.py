@@ -10,6 +10,7 @@ import logging
 import marshal
 import os
 import py_compile
+import select
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,8 @@ from runbooks.document.parse import parse
 from runbooks.document.runbook import Runbook
 from runbooks.document.validate import BadInput, NoInterpreter, input_files, interpreter
 from runbooks.execution import sealing
-from runbooks.execution.environment import environment, provided_secrets
+from runbooks.execution.environment import environment, provided_secrets, run_token
+from runbooks.execution.outcomes import tell
 from runbooks.models import Run, State
 from runbooks.output.entries import NotRegular, append_note, open_regular
 
@@ -139,7 +141,8 @@ def tell_why(run: Run, reason: NotStarted) -> None:
 
 def _fail_in_the_queue(run: Run, reason: str) -> None:
     ended = {"ended_at": timezone.now(), "return_code": 127, "sealed_values": None}
-    run.move(State.QUEUED, state=State.FAILED, warnings=[f"could not start: {reason}"], **ended)
+    if run.move(State.QUEUED, state=State.FAILED, warnings=[f"could not start: {reason}"], **ended):
+        tell(run)
 
 
 def complaint(folder: Path) -> str:
@@ -152,11 +155,22 @@ def complaint(folder: Path) -> str:
 
 def cancel(run: Run) -> None:
     """Tell the supervisor to end the script; one that has gone needs no telling."""
-    who = "".join(character for character in run.cancelled_by if character.isprintable())
+    _tell_supervisor(run, f"cancel {run.cancelled_by}")
+
+
+def note(run: Run, text: str) -> None:
+    """Have the supervisor put a line of ours into the log of a run that goes on."""
+    _tell_supervisor(run, f"note {text}")
+
+
+def _tell_supervisor(run: Run, request: str) -> None:
+    line = "".join(character if character.isprintable() else " " for character in request)
+    # A pipe takes so many bytes at once or not at all: half a request could join with another.
+    line = line.encode(errors="replace")[: select.PIPE_BUF - 1].decode(errors="ignore")
     with contextlib.suppress(OSError):
         control = os.open(run.folder / "control", os.O_WRONLY | os.O_NONBLOCK)
         try:
-            os.write(control, f"cancel {who}\n".encode())
+            os.write(control, f"{line}\n".encode())
         finally:
             os.close(control)
 
@@ -225,15 +239,16 @@ def lock_of(folder: Path) -> int:
 def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
     runbook = parse(run.source.encode(), name=PurePosixPath(run.runbook).stem)
     secrets = _unsealed(run)
+    token = run_token(run, grace=GRACE)
     specification = marshal.dumps(
         {
             "argv": [*_interpreter(runbook), str(_script(run, runbook))],
-            "environment": environment(run, {**run.values, **secrets}),
+            "environment": environment(run, {**run.values, **secrets}, token=token),
             "folder": str(_work(run, runbook)),
             "timeout": run.timeout,
             "grace": GRACE,
             "limit": settings.MAX_OUTPUT_SIZE_BYTES,
-            "secrets": sealing.patterns([*secrets.values(), *provided_secrets()]),
+            "secrets": sealing.patterns([*secrets.values(), *provided_secrets(), token]),
         }
     )
     (run.folder / "control").unlink(missing_ok=True)

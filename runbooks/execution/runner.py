@@ -24,7 +24,7 @@ from runbooks.execution.settle import settle
 from runbooks.models import ACTIVE, Run, State
 from runbooks.output.watch import ring, watch
 from runbooks.threads import in_runner_thread, in_settling_thread
-from runbookweb import metrics
+from runbookweb import drain, metrics
 
 SWEEP = 2.0  # seconds after which the runner looks at the table although nobody rang
 PULSE = 1.0  # seconds after which it looks whether a supervisor still lives
@@ -47,6 +47,7 @@ class Runner:
     def __init__(self) -> None:
         self.bell = asyncio.Event()
         self.tasks: dict[int, asyncio.Task] = {}
+        self.within: set[int] = set()  # the sub-runs among them, which take no place
         self.supervisors: list[subprocess.Popen] = []
 
     async def run(self) -> None:
@@ -73,8 +74,9 @@ class Runner:
             self._look_after(run)
             if run.cancelled_at:
                 launch.cancel(run)
-        room = settings.MAX_CONCURRENT_RUNS - len(self.tasks)
-        for run in await in_runner_thread(queued, limit=room) if room > 0 else []:
+        room = max(0, settings.MAX_CONCURRENT_RUNS - len(self.tasks.keys() - self.within))
+        # What waits when this server is about to end is for the next.
+        for run in [] if drain.is_draining() else await in_runner_thread(queued, limit=room):
             # A run of which another server has just let go may still have a task here.
             lock = await in_runner_thread(launch.take, run) if run.pk not in self.tasks else None
             if lock is not None:
@@ -84,6 +86,8 @@ class Runner:
 
     def _look_after(self, run: Run, *, lock: int | None = None) -> None:
         if run.pk not in self.tasks:
+            if run.parent_id:
+                self.within.add(run.pk)
             self.tasks[run.pk] = asyncio.create_task(self._until_let_go(run, lock))
 
     async def _until_let_go(self, run: Run, lock: int | None) -> None:
@@ -93,9 +97,11 @@ class Runner:
                 self.bell.set()
         finally:
             del self.tasks[run.pk]
+            self.within.discard(run.pk)
 
     async def _until_settled(self, run: Run, lock: int | None) -> None:
         ring(run.folder)  # readers that wait for the first line learn that the run has been taken
+        _ring_parent(run)
         bell = watch(run.folder, wants_log=False)
         try:
             if lock is not None:
@@ -108,6 +114,7 @@ class Runner:
                     continue
         finally:
             bell.close()
+            _ring_parent(run)
 
 
 async def run_forever() -> None:
@@ -121,13 +128,23 @@ async def run_forever() -> None:
             tasks.create_task(runner.run())
 
 
+def _ring_parent(run: Run) -> None:
+    """Tell who watches the parent's page, which shows how its sub-runs stand."""
+    if run.parent_id:
+        ring(Run(pk=run.parent_id).folder)
+
+
 def running() -> list[Run]:
     return list(Run.objects.filter(state=State.RUNNING).defer("source"))
 
 
 def queued(*, limit: int) -> list[Run]:
-    """The runs that wait, in the order in which they came."""
-    return list(Run.objects.filter(state=State.QUEUED).order_by("pk")[:limit])
+    """The runs that may begin, in the order in which they came.
+
+    A sub-run needs no room: its parent has a place and may wait for it, so that waiting for one would be for ever.
+    """
+    waiting = Run.objects.filter(state=State.QUEUED).order_by("pk")
+    return [*waiting.exclude(parent=None), *waiting.filter(parent=None)[:limit]]
 
 
 def start(run: Run, lock: int) -> subprocess.Popen | None:

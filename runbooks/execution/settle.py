@@ -1,27 +1,27 @@
 """Records how a run ended: in its row, in the runbook's History, and in what is kept of its working folder."""
 
-import contextlib
 import errno
 import logging
 import shutil
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
+from django.db.models import Exists
 from django.utils import timezone
 
 from runbooks.document import history
 from runbooks.document.parse import parse
 from runbooks.execution.launch import Result, complaint
+from runbooks.execution.outcomes import tell
 from runbooks.models import Run, State
 from runbooks.output.entries import excerpt
 from runbooks.output.watch import ring
-from runbookweb import metrics
 
+REFUSALS_APART = timedelta(minutes=1)
 logger = logging.getLogger(__name__)
-outcomes = logging.getLogger("runbooks.runs")
 
 
 def settle(run: Run, result: Result | None) -> None:
@@ -34,7 +34,7 @@ def settle(run: Run, result: Result | None) -> None:
     ended_at = datetime.fromtimestamp(result.ended_at, UTC) if result else timezone.now()
     return_code = result.return_code if result else None
     warnings = [*run.warnings, *(result.warnings if result else _last_words(run))]
-    warnings += _guarded(_keep_outputs, run) + _guarded(_append_to_history, run, state, return_code, ended_at)
+    warnings += _guarded(_keep_outputs, run) + _guarded(_append_outcome, run, state, return_code, ended_at)
     won = run.move(
         State.RUNNING,
         state=state,
@@ -50,15 +50,27 @@ def settle(run: Run, result: Result | None) -> None:
         shutil.rmtree(run.work, ignore_errors=True)
 
 
-def tell(run: Run) -> None:
-    """Put the outcome into the log and the metrics."""
-    seconds = round(run.seconds or 0, 3)
-    names = ("runbook", "actor", "state", "return_code")
-    facts = {"run_id": run.pk, "seconds": seconds} | {name: getattr(run, name) for name in names}
-    outcomes.info("%s: %s after %s s", run, State(run.state).label, seconds, extra=facts)
-    metrics.RUN_SECONDS.labels(run.state).observe(seconds)
-    with contextlib.suppress(OSError):  # somebody has deleted its folder
-        metrics.LOGGED_BYTES.inc(run.log.stat().st_size)
+def settle_refused(run: Run, reason: str) -> None:
+    """Tell of an attempt that was refused; in the History at most once a minute for each actor and runbook."""
+    # Without a source the file could not be read, and may be too large to try that again.
+    if settings.HISTORY_ENTRIES and run.source and _takes_the_minute(run):
+        entry = _entry(run, State.REFUSED, run.return_code, run.ended_at, stderr=reason)
+        warnings = _guarded(_append_to_history, run, entry)
+        if warnings:
+            run.move(State.REFUSED, warnings=warnings, is_in_history=False)
+    tell(run)
+
+
+def _takes_the_minute(run: Run) -> bool:
+    """One conditional update, before the History is written: of many attempts at the same moment one is told of."""
+    told = Run.objects.filter(
+        runbook=run.runbook,
+        actor=run.actor,
+        state=State.REFUSED,
+        is_in_history=True,
+        ended_at__gt=run.ended_at - REFUSALS_APART,
+    )
+    return Run.objects.filter(~Exists(told), pk=run.pk).update(is_in_history=True) == 1
 
 
 def _guarded(step: Callable[..., list[str]], run: Run, *args: object) -> list[str]:
@@ -75,19 +87,21 @@ def _last_words(run: Run) -> list[str]:
     return [f"Its supervisor failed: {words}"] if words else []
 
 
-def _append_to_history(run: Run, state: State, return_code: int | None, ended_at: datetime) -> list[str]:
+def _append_outcome(run: Run, state: State, return_code: int | None, ended_at: datetime) -> list[str]:
+    printed = {stream: excerpt(run.log, stream) for stream in ("stdout", "stderr")}
+    return _append_to_history(run, _entry(run, state, return_code, ended_at, **printed))
+
+
+def _entry(
+    run: Run, state: State, return_code: int | None, ended_at: datetime, *, stdout: str = "", stderr: str = ""
+) -> history.Entry:
+    return history.Entry(run.pk, ended_at, state.label, return_code, run.actor, stdout, stderr)
+
+
+def _append_to_history(run: Run, entry: history.Entry) -> list[str]:
     file = _file(run)
     if not settings.HISTORY_ENTRIES or file is None:
         return []
-    entry = history.Entry(
-        run=run.pk,
-        ended_at=ended_at,
-        state=state.label,
-        return_code=return_code,
-        actor=run.actor,
-        stdout=excerpt(run.log, "stdout"),
-        stderr=excerpt(run.log, "stderr"),
-    )
     try:
         history.append(file, entry, keep=settings.HISTORY_ENTRIES)
     except history.CannotWrite as problem:

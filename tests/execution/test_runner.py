@@ -132,6 +132,25 @@ async def test_a_slow_run_does_not_hold_up_the_others(a_run, a_runner, settings,
         await until(lambda: states() == ["running", *["succeeded"] * 4])
 
 
+async def test_a_sub_run_needs_no_place_and_takes_none(a_run, a_runner, settings, sweeps, tmp_path):
+    settings.MAX_CONCURRENT_RUNS = 1
+    outer = await in_thread(a_run, GO.format(tmp_path / "outer"))
+    waiting = await in_thread(a_run)
+    between, inner = [await in_thread(a_run, GO.format(tmp_path / name)) for name in ("between", "inner")]
+    await in_thread(Run.objects.filter(pk=between.pk).update, parent=outer)
+    await in_thread(Run.objects.filter(pk=inner.pk).update, parent=between)
+    async with at_work(a_runner().run):
+        await until(lambda: states() == ["running", "queued", "running", "running"])
+        for name in ("inner", "between"):
+            (tmp_path / name).touch()
+        await until(lambda: states() == ["running", "queued", "succeeded", "succeeded"])
+        (tmp_path / "outer").touch()
+        await until(are_all_over)
+    await in_thread(waiting.refresh_from_db)
+    await in_thread(outer.refresh_from_db)
+    assert waiting.started_at >= outer.ended_at
+
+
 async def test_the_bell_makes_it_look_at_once(a_run, a_runner, monkeypatch):
     monkeypatch.setattr(runner, "SWEEP", 1000.0)
     monkeypatch.setattr(runner, "Runner", a_runner)

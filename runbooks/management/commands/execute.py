@@ -65,8 +65,9 @@ class Command(BaseCommand):
         parser.add_argument("--confirm", action="store_true", help="run it although it wants to be confirmed")
 
     def handle(self, *, name: str, values: list[str], from_env: list[str], **options: Any) -> None:
-        # Below warnings, stderr is the script's.
-        logging.disable(logging.INFO)
+        if options["verbosity"] < 2:
+            # Below warnings, stderr is the script's.
+            logging.disable(logging.INFO)
         try:
             actor = actor_named(options["subject"], roles=options["roles"])
             given = values_given(values, from_env=from_env)
