@@ -1,11 +1,17 @@
 """Who asks: the actor that a session belongs to, or that a bearer token names."""
 
+import logging
+import math
+import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import wraps
 from importlib import import_module
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib import auth
+from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, parse_cookie
 from django.middleware.csrf import rotate_token
@@ -15,10 +21,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 
+from runbooks.access import accounts
 from runbooks.access.actor import Actor
 from runbooks.access.tokens import Token, token_of_header
 
 KEY = "actor"
+logger = logging.getLogger(__name__)
 View = Callable[..., HttpResponse]
 
 
@@ -33,10 +41,25 @@ class ActorMiddleware:
         return self.get_response(request)
 
 
+class SecureCookiesMiddleware:
+    """Has browsers that come by TLS send our cookies by TLS alone; to others such a cookie would be of no use."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for cookie in response.cookies.values() if request.is_secure() else ():
+            cookie["secure"] = True
+        return response
+
+
 def actor_of_session(session: SessionBase | Mapping) -> Actor | None:
-    """Who signed in with this session, or None."""
+    """Who signed in with this session, or None. An account is read anew each time: what it may do can change."""
+    if accounts.is_signed_in(session):
+        return accounts.actor_of_session(session)
     stored = session.get(KEY)
-    if not stored:
+    if not stored or stored.get("until", math.inf) < time.time():
         return None
     return Actor(id=stored["id"], claims={claim: tuple(values) for claim, values in stored["claims"].items()})
 
@@ -54,16 +77,26 @@ def asker(authorization: str, session: SessionBase | Mapping | None) -> Token:
     return token_of_header(authorization)
 
 
-def sign_in(request: HttpRequest, subject: str, roles: tuple[str, ...] | list[str]) -> None:
-    """Make this session the subject's, under a new key: a key that was known before must not open it."""
-    request.session.cycle_key()
-    request.session[KEY] = {"id": subject, "claims": {"roles": list(roles)}}
+def sign_in(request: HttpRequest, actor: Actor, *, lasts: timedelta | None = None) -> None:
+    """Make this session the actor's alone, under a new key: a key that was known before must not open it."""
+    sign_out(request)
+    request.session[KEY] = {"id": actor.id, "claims": {claim: list(values) for claim, values in actor.claims.items()}}
+    if lasts:
+        request.session[KEY]["until"] = time.time() + lasts.total_seconds()
     rotate_token(request)
-    request.actor = actor_of_session(request.session)
+    _remember(request)
+
+
+def sign_in_account(request: HttpRequest, account: AbstractUser) -> None:
+    """Make this session the account's alone, for the pages and for /admin/ alike."""
+    sign_out(request)
+    auth.login(request, account)
+    _remember(request)
 
 
 def sign_out(request: HttpRequest) -> None:
-    request.session.flush()
+    """End the session, whoever's it is, with all that is in it."""
+    auth.logout(request)
     request.actor = None
 
 
@@ -93,3 +126,8 @@ def _to_sign_in(request: HttpRequest) -> HttpResponse:
     if request.method in ("GET", "HEAD"):
         page += "?" + urlencode({"next": request.get_full_path()}, safe="/")
     return HttpResponseRedirect(page)
+
+
+def _remember(request: HttpRequest) -> None:
+    request.actor = actor_of_session(request.session)
+    logger.info("Signed in: %s", request.actor.id, extra={"actor": request.actor.id})

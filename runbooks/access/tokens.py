@@ -90,7 +90,17 @@ def read(token: str) -> Token:
     payload = _checked(token)
     if not payload["sub"].strip() or len(payload["sub"]) > MOST_SUBJECT or not payload["sub"].isprintable():
         raise BadToken(f"The token's subject must be 1 to {MOST_SUBJECT} printable characters.")
-    return Token(Actor(payload["sub"], _claims(payload)), run=_live_run(payload))
+    return Token(Actor(payload["sub"], claims_of(payload)), run=_live_run(payload))
+
+
+def claims_of(payload: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    """Each claim that is a string or a list of strings, but for those that JWT itself gives a meaning."""
+    claims = {claim: (value,) if isinstance(value, str) else value for claim, value in payload.items()}
+    return {
+        claim: tuple(values)
+        for claim, values in claims.items()
+        if claim not in NOT_CLAIMS and isinstance(values, list | tuple) and _are_texts([claim, *values])
+    }
 
 
 def _checked(token: str) -> dict[str, object]:
@@ -158,16 +168,6 @@ class Keys(jwt.PyJWKClient):
             self.failed_at = time.monotonic()
             logger.warning("No keys from JWT_JWKS_URL: %s: %s", type(problem).__name__, problem)
             raise NoKeys from None
-
-
-def _claims(payload: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Each claim that is a string or a list of strings, but for those that JWT itself gives a meaning."""
-    claims = {claim: (value,) if isinstance(value, str) else value for claim, value in payload.items()}
-    return {
-        claim: tuple(values)
-        for claim, values in claims.items()
-        if claim not in NOT_CLAIMS and isinstance(values, list | tuple) and _are_texts([claim, *values])
-    }
 
 
 def _are_texts(values: list[object]) -> bool:

@@ -115,3 +115,10 @@ def test_a_form_without_its_token_is_refused_in_words():
     answer = client.post("/login/", {"subject": "alice"})
     assert answer.status_code == 403
     assert "This form has expired" in answer.content.decode()
+
+
+@pytest.mark.parametrize("protocol", ["http", "https"])
+def test_who_comes_by_tls_has_cookies_that_go_by_tls_alone(client, protocol):
+    answer = client.post("/login/", {"subject": "alice", "roles": ""}, headers={"X-Forwarded-Proto": protocol})
+    assert answer.status_code == 302
+    assert {bool(cookie["secure"]) for cookie in answer.cookies.values()} == {protocol == "https"}
