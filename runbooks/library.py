@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from django.conf import settings
@@ -22,7 +22,8 @@ MAX_BYTES = LARGEST_FILE
 MAX_PATH = Run._meta.get_field("runbook").max_length
 
 Fingerprint = tuple[int, int, int]
-_parsed: dict[Path, tuple[Fingerprint, bytes, Runbook]] = {}
+_parsed: dict[str, tuple[Fingerprint, bytes, Runbook]] = {}
+_path = lru_cache(maxsize=10_000)(Path)
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ def runbooks() -> list[LibraryRunbook]:
     if trouble():
         return []
     found, kept = [], {}
-    for path, file, status in _files(settings.RUNBOOKS_DIR.resolve()):
+    for path, file, status in sorted(_files(str(settings.RUNBOOKS_DIR.resolve()))):
         kept[file] = parsed = _read(file, status, name=path.rpartition("/")[2].removesuffix(".md"))
-        found.append(LibraryRunbook(path=path, file=file, source=parsed[1], runbook=parsed[2]))
+        found.append(LibraryRunbook(path=path, file=_path(file), source=parsed[1], runbook=parsed[2]))
     # Replaced as a whole: another thread keeps what it has, and what is gone from the folder goes from memory.
     _parsed = kept
-    return sorted(found, key=lambda runbook: runbook.path)
+    return found
 
 
 def trouble() -> str:
@@ -78,11 +79,12 @@ def trouble() -> str:
 
 
 def runbook_for(actor: Actor, path: str) -> LibraryRunbook:
-    """The runbook at this path, which any actor may read; Http404 if the scan of the folder does not find it."""
-    for runbook in runbooks():
-        if runbook.path == path:
-            return runbook
-    raise Http404(f"There is no runbook {path}.")
+    """The runbook at this path, which may lack its .md, and which any actor may read; Http404 if there is none."""
+    found = {runbook.path: runbook for runbook in runbooks()}
+    runbook = found.get(path) or found.get(f"{path}.md")
+    if runbook is None:
+        raise Http404(f"There is no runbook {path}.")
+    return runbook
 
 
 def visible_runs(actor: Actor) -> QuerySet[Run]:
@@ -110,25 +112,39 @@ def without_bulk(runs: QuerySet[Run]) -> QuerySet[Run]:
     return runs.defer("source", "values", "sealed_values", "claims", "warnings")
 
 
-def _files(root: Path) -> Iterator[tuple[str, Path, os.stat_result]]:
-    # Linked folders are not entered: a link to a parent would never end.
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            entry = Path(folder) / name
-            path = entry.relative_to(root).as_posix()
-            if name.endswith(".md") and not name.startswith(".") and _is_speakable(path):
+def _files(root: str) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Each runbook's path and file, as text: of a thousand files, Paths would take most of the time."""
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        for entry in _entries(f"{root}/{folder}"):
+            path = folder + entry.name
+            # Linked folders are not entered: a link to a parent would never end.
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{path}/")
+            elif path.endswith(".md") and _is_speakable(path):
                 yield from _file(root, path, entry)
 
 
-def _file(root: Path, path: str, entry: Path) -> Iterator[tuple[str, Path, os.stat_result]]:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
-        file = entry.resolve() if entry.is_symlink() else entry
-        status = file.stat()
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _file(root: str, path: str, entry: os.DirEntry[str]) -> Iterator[tuple[str, str, os.stat_result]]:
+    try:
+        is_inside, file = True, entry.path
+        if entry.is_symlink():
+            linked = Path(entry.path).resolve()
+            is_inside, file = linked.is_relative_to(root), str(linked)
+        status = entry.stat()
     except (OSError, RuntimeError):
         return
     # Opening a pipe would wait for ever for somebody to write into it.
-    if file.is_relative_to(root) and stat.S_ISREG(status.st_mode):
+    if is_inside and stat.S_ISREG(status.st_mode):
         yield path, file, status
 
 
@@ -137,7 +153,7 @@ def _is_speakable(path: str) -> bool:
     return path.isprintable() and len(path) <= MAX_PATH
 
 
-def _read(file: Path, status: os.stat_result, *, name: str) -> tuple[Fingerprint, bytes, Runbook]:
+def _read(file: str, status: os.stat_result, *, name: str) -> tuple[Fingerprint, bytes, Runbook]:
     fingerprint = (status.st_mtime_ns, status.st_size, status.st_ino)
     known = _parsed.get(file)
     if known and known[0] == fingerprint and known[2].name == name:
@@ -145,7 +161,7 @@ def _read(file: Path, status: os.stat_result, *, name: str) -> tuple[Fingerprint
     if status.st_size > MAX_BYTES:
         return fingerprint, b"", unreadable(f"the file is larger than {MAX_BYTES // 1024} KiB.", name=name)
     try:
-        source = file.read_bytes()
+        source = Path(file).read_bytes()
     except OSError as problem:
         # Not remembered under its fingerprint: a changed permission changes neither time nor size.
         return (0, 0, 0), b"", unreadable(f"the file cannot be read: {problem.strerror}.", name=name)

@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -72,6 +73,22 @@ def level(value: str) -> str:
     return value.upper()
 
 
+def protocol(value: str) -> str:
+    if value.lower() not in ("http", "https"):
+        raise ValueError("is neither http nor https")
+    return value.lower()
+
+
+def host(value: str) -> str:
+    """A name or an address as it stands in a URL, where IPv6 has brackets."""
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(value.removeprefix("[").removesuffix("]"))
+        return f"[{address}]" if address.version == 6 else str(address)
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", value):
+        raise ValueError("is neither a host name nor an IP address")
+    return value.lower()
+
+
 def signing_secret(value: str) -> str:
     if value.lstrip().startswith(("-----BEGIN", "ssh-", "ecdsa-")):
         raise ValueError("is a public or private key; set it to random characters")
@@ -93,6 +110,29 @@ def keys_url(value: str) -> str:
     is_safe = address.scheme == "https" or (address.scheme == "http" and is_loopback(address.hostname or ""))
     if not address.hostname or not is_safe or not value.isprintable() or " " in value:
         raise ValueError("is not an https:// address")
+    return value
+
+
+def id_token_algorithm(value: str) -> str:
+    if value not in ("RS256", "ES256"):
+        raise ValueError("is neither RS256 nor ES256")
+    return value
+
+
+def sign_in_address(value: str) -> str:
+    address = urlsplit(value)
+    _ = address.port  # a ValueError if it is no number
+    is_site = address.scheme in ("http", "https") and address.hostname
+    # Two slashes at its start would name a site; our own /auth/login would lead to itself.
+    is_path = value.startswith("/") and not value.startswith(("//", "/\\")) and address.path != "/auth/login"
+    if not (is_site or is_path) or not value.isprintable() or " " in value:
+        raise ValueError("is neither an http(s):// address nor a path other than /auth/login")
+    return value
+
+
+def callback_address(value: str) -> str:
+    if not keys_url(value).endswith("/oidc/callback/"):
+        raise ValueError("does not end with /oidc/callback/")
     return value
 
 
@@ -118,10 +158,13 @@ class Variable:
 VARIABLES = (
     Variable("BIND_ADDRESS", text, "127.0.0.1", "The address that the server listens on"),
     Variable("API_PORT", whole(1, 65535), "8083", "The port that the server listens on"),
+    Variable("API_PROTOCOL", protocol, "http", "How scripts reach the API: http or https"),
+    Variable("API_HOST", host, "", "Where scripts reach the API; by default the address that the server listens on"),
     Variable("ALLOWED_HOSTS", words, "", "Host names that requests may ask for, separated by commas"),
     Variable("RUNBOOKS_DIR", folder, "samples", "The folder with the runbooks"),
     Variable("DATA_DIR", folder, "var", "The folder for everything that the program writes"),
     Variable("EXECUTION_DIR", folder, "", "Where runs have their working folders; by default below DATA_DIR"),
+    Variable("MOUNT_DIR", text, "", "What EXECUTION_DIR is on the host of the containers that scripts start"),
     Variable("ENABLE_LOGIN", flag, "", "The development sign-in; by default on for a loopback address alone"),
     Variable("SECRET_KEY", text, "", "Signs sessions and seals queued secrets; by default generated", secret=True),
     Variable("JWT_SECRET", signing_secret, "", "Signs bearer tokens with HS256; by default generated", secret=True),
@@ -130,9 +173,20 @@ VARIABLES = (
     Variable("JWT_ISSUER", text, "runbookweb", "Who must have issued a bearer token"),
     Variable("JWT_AUDIENCE", text, "runbookweb", "Whom a bearer token must be for"),
     Variable("JWT_TTL_MINUTES", whole(1, 525_600), "480", "How long a token of POST /dev-login is accepted"),
+    Variable("IDP_LOGIN_URI", sign_in_address, "", "Where /auth/login sends people; by default to sign in here"),
+    Variable("OIDC_ISSUER", keys_url, "", "The provider of single sign-on by OpenID Connect; by default none"),
+    Variable("OIDC_CLIENT_ID", text, "", "The name that the provider knows this server by"),
+    Variable("OIDC_CLIENT_SECRET", text, "", "What this server proves with that it has that name", secret=True),
+    Variable("OIDC_SCOPES", text, "openid profile email", "What the provider is asked for, separated by spaces"),
+    Variable("OIDC_ROLES_CLAIM", text, "roles", "The claim of the ID token with the roles, or the path to it"),
+    Variable("OIDC_NAME_CLAIM", text, "", "The claim that names people; by default the first that they can read"),
+    Variable("OIDC_SIGN_ALGORITHM", id_token_algorithm, "RS256", "How the provider signs ID tokens: RS256 or ES256"),
+    Variable("OIDC_REDIRECT_URI", callback_address, "", "Where people come back to; by default as they came"),
     Variable("SCRIPT_TIMEOUT_SECONDS", whole(1, 30 * DAY), "600", "How long a script may run"),
     Variable("MAX_OUTPUT_SIZE_BYTES", whole(1, TEBIBYTE), "10485760", "How much of a run's output is recorded"),
     Variable("MAX_CONCURRENT_RUNS", whole(1, 1000), "20", "How many runs go on at once; the others wait"),
+    Variable("MAX_RECURSION_DEPTH", whole(0, 1000), "50", "How deep runbooks may run within runbooks; 0 forbids it"),
+    Variable("EXECUTION_STREAMING_ENABLED", flag, "true", "Whether POST …/execute streams to clients that ask for it"),
     Variable("SCRIPT_ENV", words, "", "Names or globs of the server's variables that scripts get"),
     Variable("HISTORY_ENTRIES", whole(0, 10_000), "20", "How many runs a runbook's History section keeps"),
     Variable("LOGGING_LEVEL", level, "INFO", "The least severe message that is logged"),
@@ -166,8 +220,10 @@ class Configuration:
             self.ALLOWED_HOSTS = self.ALLOWED_HOSTS or ("localhost", "127.0.0.1", "[::1]")
         else:
             self._refuse_what_is_unsafe_for_others()
+        self._reach_the_api()
         self._refuse_work_among_runs()
         self._choose_algorithm()
+        self._check_single_sign_on()
         self.database = self.DATA_DIR / "db.sqlite3"
         self._make_private_files()
 
@@ -181,6 +237,11 @@ class Configuration:
         except ValueError:
             raise BadVariable(f"BIND_ADDRESS: {self.BIND_ADDRESS!r} is not an IP address.") from None
 
+    @property
+    def api_url(self) -> str:
+        """Where scripts find the API's runbooks."""
+        return f"{self.API_PROTOCOL}://{self.API_HOST}:{self.API_PORT}/api/runbooks"
+
     def source(self, variable: Variable) -> str:
         return "environment" if self.environ.get(variable.name) else "default"
 
@@ -192,6 +253,13 @@ class Configuration:
             raise BadVariable(f"SECRET_KEY: set it to at least 32 random characters, {where}.")
         if not self.ALLOWED_HOSTS:
             raise BadVariable(f"ALLOWED_HOSTS: set it to the host names of this server, {where}.")
+
+    def _reach_the_api(self) -> None:
+        """Scripts ask for this server by API_HOST, whatever other names it has."""
+        loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nobody can ask for a wildcard
+        self.API_HOST = self.API_HOST or host(loopback.get(self.BIND_ADDRESS, self.BIND_ADDRESS))
+        if self.API_HOST not in self.ALLOWED_HOSTS:
+            self.ALLOWED_HOSTS = (*self.ALLOWED_HOSTS, self.API_HOST)
 
     def _refuse_work_among_runs(self) -> None:
         runs = self.DATA_DIR / "runs"
@@ -208,6 +276,14 @@ class Configuration:
             raise BadVariable("JWT_ALGORITHM: the keys at JWT_JWKS_URL are public; set it to RS256 or ES256.")
         if not self.JWT_JWKS_URL and self.JWT_ALGORITHM != "HS256":
             raise BadVariable(f"JWT_JWKS_URL: set it to where the keys for {self.JWT_ALGORITHM} are.")
+
+    def _check_single_sign_on(self) -> None:
+        if self.OIDC_ISSUER and not self.OIDC_CLIENT_ID:
+            raise BadVariable("OIDC_CLIENT_ID: set it to what the provider at OIDC_ISSUER knows this server by.")
+        if self.OIDC_CLIENT_ID and not self.OIDC_ISSUER:
+            raise BadVariable("OIDC_ISSUER: set it to the address of the provider that OIDC_CLIENT_ID is a name at.")
+        if "openid" not in self.OIDC_SCOPES.split():
+            raise BadVariable("OIDC_SCOPES: it must have the scope openid, without which there is no single sign-on.")
 
     def _make_private_files(self) -> None:
         try:

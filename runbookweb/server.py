@@ -1,6 +1,7 @@
 """Daphne with its gaps closed: unread output, too long a body, a trusted header, an error in an answer, a clean end."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
@@ -19,10 +20,9 @@ LINGER_SECONDS = 5
 # Daphne believes whoever sends a root of the paths, and Django fails at a path that is not below it; it fails itself at
 # a subprotocol that is not ASCII, and no socket of ours speaks any.
 HARMFUL = (b"Daphne-Root-Path", b"Sec-WebSocket-Protocol")
-TOO_LONG = (
-    b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 24\r\n\r\n"
-    b"The request is too long\n"
-)
+# Who asks here is a program, and reads JSON.
+PROGRAMS = (b"/api/", b"/dev-login")
+GOING_AWAY = 1001
 
 
 class Server(daphne.server.Server):
@@ -84,6 +84,10 @@ class Server(daphne.server.Server):
 
     def kill_all_applications(self) -> defer.Deferred | None:
         """Cancel every task, and wait until each has done its `finally`, but not for ever."""
+        for protocol in self.connections:
+            if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
+                # Without a word of farewell, a client takes a planned end for a broken network.
+                protocol.sendCloseFrame(code=GOING_AWAY)
         # A request that is half received, or already answered, has no application.
         running = [details.get("application_instance") for details in self.connections.values()]
         return cancel([*filter(None, running), *self.tasks])
@@ -122,9 +126,19 @@ class Body:
         channel = self.request.channel
         channel.rawDataReceived = self.request.requestReceived = nothing
         self.request.requestHeaders.removeHeader(b"Expect")  # or Twisted would ask for the body
-        channel.transport.write(TOO_LONG)
+        channel.transport.write(too_long(channel._path, most=self.most))
         channel.transport.loseWriteConnection()
         reactor.callLater(LINGER_SECONDS, channel.transport.abortConnection)
+
+
+def too_long(path: bytes, *, most: int) -> bytes:
+    """The whole answer to a request with too long a body, for a program or for a person."""
+    sentence = f"The request is too long: send no more than {most} bytes."
+    for_program = path.startswith(PROGRAMS)
+    body = json.dumps({"success": False, "error": sentence}) if for_program else sentence + "\n"
+    kind = "application/json" if for_program else "text/plain"
+    head = f"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: {kind}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 def nothing(*arguments: object) -> None:

@@ -1,6 +1,7 @@
 """Django's settings; what an operator may change comes from runbookweb.env."""
 
 import os
+from datetime import timedelta
 
 from runbookweb.env import BASE_DIR, Configuration
 from runbookweb.log import JsonLines, without_clients_tracebacks
@@ -11,9 +12,13 @@ BASE_DIR = BASE_DIR
 DATA_DIR = CONFIGURATION.DATA_DIR
 EXECUTION_DIR = CONFIGURATION.EXECUTION_DIR
 RUNBOOKS_DIR = CONFIGURATION.RUNBOOKS_DIR
+API_URL = CONFIGURATION.api_url
 ENABLE_LOGIN = CONFIGURATION.ENABLE_LOGIN
+EXECUTION_STREAMING_ENABLED = CONFIGURATION.EXECUTION_STREAMING_ENABLED
 HISTORY_ENTRIES = CONFIGURATION.HISTORY_ENTRIES
 MAX_CONCURRENT_RUNS = CONFIGURATION.MAX_CONCURRENT_RUNS
+MAX_RECURSION_DEPTH = CONFIGURATION.MAX_RECURSION_DEPTH
+MOUNT_DIR = CONFIGURATION.MOUNT_DIR
 MAX_OUTPUT_SIZE_BYTES = CONFIGURATION.MAX_OUTPUT_SIZE_BYTES
 SCRIPT_ENV = CONFIGURATION.SCRIPT_ENV
 SCRIPT_TIMEOUT_SECONDS = CONFIGURATION.SCRIPT_TIMEOUT_SECONDS
@@ -40,6 +45,8 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "django_htmx",
+    "ninja",
+    "axes",
     "runbooks",
 ]
 
@@ -49,6 +56,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "runbooks.api.gate.ApiMiddleware",
+    "runbooks.access.identify.SecureCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -57,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "runbooks.access.identify.ActorMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -99,6 +109,27 @@ CSRF_COOKIE_NAME = "runbookweb_csrf"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "runbooks.web.pages.csrf_failed"
 LOGIN_URL = "/login/"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# By both: by the name alone, anybody could lock somebody out; by the address alone, one everybody behind a proxy.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_CALLABLE = "runbooks.access.accounts.guessed"
+AXES_CLIENT_IP_CALLABLE = "runbooks.access.accounts.guesser"
+AXES_LOCKOUT_CALLABLE = "runbooks.web.sign_in.locked_out"
+AXES_RESET_ON_SUCCESS = True
+# Whoever goes on guessing while locked out would otherwise keep the owner of the name waiting for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+# Or a form that comes by TLS would look as if another site's page had sent it. A client that makes the header up fools
+# itself alone: no page can make a browser send it.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -140,6 +171,8 @@ LOGGING = {
     "loggers": {
         # Daphne reports each start-up step at INFO; `serve` says what an operator needs to know.
         "daphne": {"level": "WARNING"},
+        # It reports each step of a sign-in at INFO.
+        "axes": {"level": "WARNING"},
         # Django names each 404 and 403 a warning; they are ordinary answers here.
         "django.request": {"level": "ERROR"},
     },

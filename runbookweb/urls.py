@@ -3,7 +3,8 @@
 from django.contrib import admin
 from django.urls import path
 
-from runbooks.web import dev_login, errors, observe, pages, sign_in
+from runbooks.api import description, routes
+from runbooks.web import dev_login, errors, observe, pages, sign_in, single_sign_on
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -15,12 +16,18 @@ urlpatterns = [
     path("runs/<int:pk>/cancellation/", pages.cancellation, name="cancellation"),
     path("configuration/", pages.configuration, name="configuration"),
     path("login/", sign_in.login, name="login"),
+    path("auth/login", sign_in.elsewhere, name="auth-login"),
+    path("oidc/start/", single_sign_on.start, name="single-sign-on"),
+    path("oidc/callback/", single_sign_on.callback, name="single-sign-on-callback"),
     path("logout/", sign_in.logout, name="logout"),
     path("dev-login", dev_login.dev_login, name="dev-login"),
     path("admin/", admin.site.urls),
     path("healthz", observe.healthz, name="healthz"),
     path("readyz", observe.readyz, name="readyz"),
     path("metrics", observe.metrics, name="metrics"),
+    path("docs/openapi.yaml", description.openapi, name="openapi"),
+    path("docs/explorer.html", description.explorer, name="explorer"),
+    path("", routes.api.urls),
 ]
 
 handler400 = errors.bad_request

@@ -11,9 +11,11 @@ document.addEventListener("submit", (event) => {
 });
 
 // The browser may show the page again as it was left.
-addEventListener("pageshow", () => {
+addEventListener("pageshow", (event) => {
   for (const form of document.querySelectorAll("[data-once]")) {
     form.dataset.once = "";
+    // Who comes back to Execute wants another run: under the old key it would be the last one's page again.
+    if (event.persisted) for (const key of form.querySelectorAll("[data-once-key]")) key.value = "";
     for (const button of form.querySelectorAll("button")) button.removeAttribute("aria-disabled");
   }
 });

@@ -5,107 +5,197 @@ from dataclasses import dataclass
 import pytest
 from asgiref.sync import async_to_sync
 from channels.testing import ApplicationCommunicator
+from django.contrib.auth.models import User
 from django.test import Client
-from django.urls import URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
+from runbooks.access.actor import Actor
+from runbooks.access.tokens import issue
 from runbooks.execution.launch import prepare_folder
 from runbooks.models import Run, State
-from runbooks.web import consumers
 from runbookweb.asgi import application
 from tests.conftest import client_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+# Everybody asks of the runbook guarded.md, which needs the role dba, and of a run of it that dora has started.
+PEOPLE = {
+    "anonymous": None,
+    "without claims": Actor("bob", {"roles": ("sre",)}),
+    "with claims": Actor("dora", {"roles": ("dba",)}),
+    "another person's run": Actor("erin", {"roles": ("dba",)}),
+    "admin": Actor("root", {"roles": ("admin",)}),
+}
+IGNORED = ""  # a token says nothing here: whoever sends one is anonymous
+DENIED = "401 401 401 401 401"
+BODY = b'{"subject": "zoe"}'  # what /dev-login needs, and all others pass over
+
 
 @dataclass(frozen=True)
 class Row:
-    """The answers to a stranger, to somebody without the runbook's claims, to who has them, and to an administrator."""
+    """The answer to each of PEOPLE, who come with a browser's session, and again with a token."""
 
     address: str
-    stranger: int
-    without: int
-    having: int
-    admin: int
+    by_session: str
+    by_token: str
     method: str = "GET"
 
+    def answers(self, *, way: str) -> list[int]:
+        answers = [int(status) for status in (getattr(self, way) or self.by_session).split()]
+        return answers if getattr(self, way) else answers[:1] * len(PEOPLE)
 
-# The runbook guarded.md needs the role dba; the run is one of it, started by somebody else who had it.
+
 TABLE = {
-    "home": Row("/", 302, 302, 302, 302),
-    "runbooks": Row("/runbooks/", 302, 200, 200, 200),
-    "runbook": Row("/runbooks/guarded.md/", 302, 200, 200, 200),
-    "start": Row("/runbooks/guarded.md/runs/", 302, 403, 302, 403, method="POST"),
-    "runs": Row("/runs/", 302, 200, 200, 200),
-    "run": Row("/runs/{run}/", 302, 404, 200, 404),
-    "cancellation": Row("/runs/{run}/cancellation/", 302, 404, 302, 404, method="POST"),
-    "configuration": Row("/configuration/", 302, 200, 200, 200),
-    "login": Row("/login/", 200, 200, 200, 200),
-    "logout": Row("/logout/", 302, 302, 302, 302, method="POST"),
-    "dev-login": Row("/dev-login", 415, 415, 415, 415, method="POST"),
-    "healthz": Row("/healthz", 200, 200, 200, 200),
-    "readyz": Row("/readyz", 200, 200, 200, 200),
-    "metrics": Row("/metrics", 200, 200, 200, 200),
-    "admin": Row("/admin/runbooks/run/", 302, 302, 302, 200),
-    "events": Row("/runs/{run}/events/", 401, 404, 200, 404),
-    "log": Row("/runs/{run}/log.txt", 401, 404, 200, 404),
+    "home": Row("/", "302 302 302 302 302", IGNORED),
+    "runbooks": Row("/runbooks/", "302 200 200 200 200", IGNORED),
+    "runbook": Row("/runbooks/guarded.md/", "302 200 200 200 200", IGNORED),
+    "start": Row("/runbooks/guarded.md/runs/", "302 403 302 302 403", IGNORED, "POST"),
+    "runs": Row("/runs/", "302 200 200 200 200", IGNORED),
+    "run": Row("/runs/{run}/", "302 404 200 200 404", IGNORED),
+    "events": Row("/runs/{run}/events/", "401 404 200 200 404", IGNORED),
+    "log": Row("/runs/{run}/log.txt", "401 404 200 200 404", IGNORED),
+    "cancellation": Row("/runs/{run}/cancellation/", "302 404 302 302 404", IGNORED, "POST"),
+    "configuration": Row("/configuration/", "302 200 200 200 200", IGNORED),
+    "login": Row("/login/", "200 200 200 200 200", IGNORED),
+    "auth-login": Row("/auth/login", "302 302 302 302 302", IGNORED),
+    "single-sign-on": Row("/oidc/start/", "404 404 404 404 404", IGNORED),
+    "single-sign-on-callback": Row("/oidc/callback/", "404 404 404 404 404", IGNORED),
+    "logout": Row("/logout/", "302 302 302 302 302", IGNORED, "POST"),
+    "admin": Row("/admin/runbooks/run/", "302 302 302 302 200", IGNORED),
+    "dev-login": Row("/dev-login", "200 200 200 200 200", IGNORED, "POST"),
+    "healthz": Row("/healthz", "200 200 200 200 200", IGNORED),
+    "readyz": Row("/readyz", "200 200 200 200 200", IGNORED),
+    "metrics": Row("/metrics", "200 200 200 200 200", IGNORED),
+    "openapi": Row("/docs/openapi.yaml", "200 200 200 200 200", IGNORED),
+    "explorer": Row("/docs/explorer.html", "200 200 200 200 200", IGNORED),
+    "api:runbooks": Row("/api/runbooks", "401 200 200 200 200", "401 200 200 200 200"),
+    "api:runbook": Row("/api/runbooks/guarded.md", "401 200 200 200 200", "401 200 200 200 200"),
+    "api:required-env": Row("/api/runbooks/guarded/required-env", "401 200 200 200 200", "401 200 200 200 200"),
+    "api:validate": Row("/api/runbooks/guarded.md/validate", DENIED, "401 200 200 200 200", "PATCH"),
+    "api-execute": Row("/api/runbooks/guarded.md/execute", DENIED, "401 403 202 202 403", "POST"),
+    "api:runs": Row("/api/runs", "401 200 200 200 200", "401 200 200 200 200"),
+    "api-run": Row("/api/runs/{run}", "401 404 200 200 404", "401 404 200 200 404"),
+    "api-events": Row("/api/runs/{run}/events", "401 404 200 200 404", "401 404 200 200 404"),
+    "api-log": Row("/api/runs/{run}/log", "401 404 200 200 404", "401 404 200 200 404"),
+    "api:socket": Row("/api/runs/{run}/socket", "426 426 426 426 426", IGNORED),
+    "api-socket": Row("/api/runs/{run}/socket", "4401 4404 1000 1000 4404", "4401 4404 1000 1000 4404", "WEBSOCKET"),
+    "api:cancel": Row("/api/runs/{run}/cancel", DENIED, "401 404 200 200 404", "POST"),
+    "api:config": Row("/api/config", "401 200 200 200 200", "401 200 200 200 200"),
+    "api:shutdown": Row("/api/shutdown", DENIED, "401 403 403 403 200", "POST"),
 }
+OF_A_RUN = [name for name, row in TABLE.items() if "{run}" in row.address]
+# The last route of each is everything else: Django, or no socket.
+STREAMS, SOCKETS = (application.application_mapping[kind].routes[:-1] for kind in ("http", "websocket"))
 
 
-def names() -> set[str]:
-    patterns = [*get_resolver().url_patterns, *consumers.urlpatterns]
-    return {pattern.namespace if isinstance(pattern, URLResolver) else pattern.name for pattern in patterns}
+def names_of(pattern: URLPattern | URLResolver) -> list[str]:
+    """The name of an address, or those of our own application's; Django's admin is one address here."""
+    if not isinstance(pattern, URLResolver):
+        return [pattern.name]
+    if pattern.namespace == "api":
+        # Ninja's root would be at "/", where the home page stands before it.
+        return [f"api:{address.name}" for address in pattern.url_patterns if address.name != "api-root"]
+    return [pattern.namespace]
 
 
 def test_every_address_has_a_row():
-    assert names() == set(TABLE)
+    patterns = [*get_resolver().url_patterns, *STREAMS, *SOCKETS]
+    assert sorted(name for pattern in patterns for name in names_of(pattern)) == sorted(TABLE)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_row_asks_the_address_that_it_is_named_after(name):
+    path, method = TABLE[name].address.format(run=1), TABLE[name].method
+    routes = SOCKETS if method == "WEBSOCKET" else STREAMS
+    streamed_as = [route.name for route in routes if route.pattern.match(path[1:])]
+    found = streamed_as or [resolve(path).view_name, resolve(path).namespace]
+    assert name in found
 
 
 @pytest.fixture
 def run(library, a_runbook) -> Run:
     library.add("guarded.md", a_runbook(name="guarded", claims={"roles": ["dba"]}, script="echo of the dba"))
-    run = Run.objects.create(
-        runbook="guarded.md", actor="carol", timeout=600, state=State.SUCCEEDED, source="# guarded"
-    )
+    return a_run_of("guarded.md")
+
+
+def a_run_of(runbook: str) -> Run:
+    run = Run.objects.create(runbook=runbook, actor="dora", timeout=600, state=State.SUCCEEDED, source="# guarded")
     prepare_folder(run.folder)
     return run
 
 
-@pytest.fixture
-def people(db, django_user_model) -> dict[str, Client]:
-    admin = client_of("admin", "admin")
-    account = django_user_model.objects.create_superuser("root", password="x" * 20)
-    admin.force_login(account)
-    session = admin.session
-    session["actor"] = {"id": "admin", "claims": {"roles": ["admin"]}}
-    session.save()
-    return {
-        "stranger": Client(),
-        "without": client_of("bob", "sre"),
-        "having": client_of("dora", "dba"),
-        "admin": admin,
-    }
-
-
+@pytest.mark.parametrize("way", ["by_session", "by_token"])
 @pytest.mark.parametrize("name", TABLE)
-@pytest.mark.parametrize("who", ["stranger", "without", "having", "admin"])
-def test_everybody_gets_the_answer_that_is_theirs(run, people, name, who):
-    row = TABLE[name]
+def test_everybody_gets_the_answer_that_is_theirs(run, name, way):
+    assert asked(TABLE[name], run, way=way) == TABLE[name].answers(way=way)
+
+
+@pytest.mark.parametrize("way", ["by_session", "by_token"])
+@pytest.mark.parametrize("name", OF_A_RUN)
+def test_the_run_of_a_file_that_is_gone_is_seen_by_who_started_it_alone(run, name, way):
+    anonymous, without, having, _, _ = TABLE[name].answers(way=way)
+    assert asked(TABLE[name], a_run_of("gone.md"), way=way) == [anonymous, without, having, without, without]
+
+
+def asked(row: Row, run: Run, *, way: str) -> list[int]:
+    """The status that each of PEOPLE gets."""
     address = row.address.format(run=run.pk)
-    if name in {pattern.name for pattern in consumers.urlpatterns}:
-        status = async_to_sync(streamed)(address, people[who])
-    else:
-        status = people[who].generic(row.method, address).status_code
-    assert status == getattr(row, who)
+    if way == "by_token":
+        tokens = [f"Bearer {issue(actor)[0]}" if actor else "" for actor in PEOPLE.values()]
+        return [status(row.method, address, Client(), authorization=token) for token in tokens]
+    return [status(row.method, address, session_of(actor)) for actor in PEOPLE.values()]
 
 
-async def streamed(address: str, client: Client) -> int:
+def session_of(actor: Actor | None) -> Client:
+    """A browser that this person has signed in with; the administrator by an account, for /admin/ knows no others."""
+    if actor is None:
+        return Client()
+    if actor.id != "root":
+        return client_of(actor.id, *actor.claims["roles"])
+    client = Client()
+    client.force_login(User.objects.get_or_create(username="root", is_staff=True, is_superuser=True)[0])
+    return client
+
+
+def status(method: str, address: str, client: Client, *, authorization: str = "") -> int:
+    """The status of the answer, or the code that a socket is closed with."""
+    if method == "WEBSOCKET":
+        return async_to_sync(socketed)(address, client, authorization=authorization)
+    if any(route.pattern.match(address[1:]) for route in STREAMS):
+        return async_to_sync(streamed)(address, client, method=method, authorization=authorization)
+    headers = {"Authorization": authorization} if authorization else {}
+    body = BODY if method != "GET" else ""
+    return client.generic(method, address, body, content_type="application/json", headers=headers).status_code
+
+
+async def streamed(address: str, client: Client, *, method: str = "GET", authorization: str = "") -> int:
     """The status of a stream, which has no Django view that a test client could ask."""
-    cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
-    headers = [(b"host", b"localhost"), (b"cookie", cookies.encode())]
-    scope = {"type": "http", "method": "GET", "path": address, "raw_path": address.encode(), "query_string": b""}
-    request = ApplicationCommunicator(application, {**scope, "headers": headers, "root_path": ""})
-    await request.send_input({"type": "http.request", "body": b"", "more_body": False})
+    # A run that goes on would be waited for.
+    headers = [(b"prefer", b"respond-async"), (b"content-type", b"application/json")]
+    request = communicator(address, client, authorization, type="http", method=method, headers=headers)
+    await request.send_input({"type": "http.request", "body": BODY, "more_body": False})
     status = (await request.receive_output(5))["status"]
     await request.send_input({"type": "http.disconnect"})
     await request.wait(5)
     return status
+
+
+async def socketed(address: str, client: Client, *, authorization: str) -> int:
+    """The code that a socket is closed with, which a page of this server has opened; 1000 is its good end."""
+    headers = [(b"origin", b"http://localhost")]
+    socket = communicator(address, client, authorization, type="websocket", headers=headers)
+    await socket.send_input({"type": "websocket.connect"})
+    while (message := await socket.receive_output(5))["type"] != "websocket.close":
+        assert message["type"] in ("websocket.accept", "websocket.send")
+    await socket.wait(5)
+    return message["code"]
+
+
+def communicator(
+    address: str, client: Client, authorization: str, *, headers: list[tuple[bytes, bytes]], **scope: str
+) -> ApplicationCommunicator:
+    cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
+    sent = {b"host": b"localhost", b"cookie": cookies.encode(), b"authorization": authorization.encode()}
+    scope |= {"path": address, "raw_path": address.encode(), "query_string": b"", "root_path": ""}
+    headers = [*headers, *((name, value) for name, value in sent.items() if value)]
+    return ApplicationCommunicator(application, {**scope, "headers": headers})

@@ -20,6 +20,7 @@ ARROWS = {
     "runbooks.output": {"access", "models", "threads"},
     "runbooks.execution": {"access", "document", "library", "models", "output", "threads"},
     "runbooks.admin": {"models"},
+    "runbooks.api": {"access", "document", "execution", "library", "models", "output", "threads"},
     "runbooks.web": {"access", "document", "execution", "library", "models", "output", "threads"},
 }
 
@@ -56,7 +57,7 @@ def test_the_supervisor_needs_the_standard_library_alone():
 
 
 def test_pages_go_through_the_one_door():
-    for file in files_of("runbooks.web"):
+    for file in [*files_of("runbooks.web"), *files_of("runbooks.api")]:
         used = {name for name in imports(file) if name.startswith("runbooks.execution")}
         assert used <= {"runbooks.execution.control", "runbooks.execution.environment"}, file
 

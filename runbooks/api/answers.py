@@ -1,10 +1,13 @@
 """A run as programs get it: the names and shapes of the answers."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from runbooks.models import Run, State
+from runbooks.output.encode import json_bytes
+from runbooks.output.entries import STREAMS
+from runbooks.output.text import text_of
 
 SENTENCES = {
     State.TIMED_OUT: "The run was ended after {timeout} s, its timeout.",
@@ -41,5 +44,17 @@ def _errors(run: Run) -> list[str]:
     return [sentence.format_map(vars(run))]
 
 
-def _time(moment: timezone.datetime | None) -> str | None:
+def _time(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
+
+
+def with_output(run: Run, *, after: int, end: int) -> Iterator[bytes]:
+    """A run as JSON, piece by piece, with what it has printed between two offsets; nothing large is held in memory."""
+    rest = run_json(run) | {"offset": end}
+    head = {name: rest.pop(name) for name in ("success", "runbook", "return_code")}
+    yield json_bytes(head)[:-1]
+    for stream in STREAMS.values():
+        yield b', "%b": "' % stream.encode()
+        yield from (json_bytes(text)[1:-1] for text in text_of(run, stream, after=after, end=end))
+        yield b'"'
+    yield b", " + json_bytes(rest)[1:]

@@ -51,6 +51,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
+def unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(
+        request,
+        status=503,
+        title="Not at this moment",
+        happened=str(exception),
+        advice="Nothing was started. Go back and try again in a moment; your values are still there.",
+    )
+
+
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page(
         request,

@@ -1,5 +1,6 @@
 """The forms that people fill in: a runbook's values, the sign-in, the filter of past runs."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ from runbooks.models import State
 
 # A variable's name has no dot, so none of these can be one.
 CONFIRMATION = "runbookweb.confirm"
-OURS = ("csrfmiddlewaretoken", CONFIRMATION)
+KEY = "runbookweb.key"  # under which one page starts one run, however often its form is sent
+OURS = ("csrfmiddlewaretoken", CONFIRMATION, KEY)
 TRUE = ("true", "yes", "on", "1")
 MAX_SUBJECT = 255
 MAX_ROLES = 50
@@ -76,6 +78,14 @@ def run_fields(
 def start_values(post: QueryDict) -> dict[str, str]:
     """What was typed into a runbook's form; browsers end lines as mail does, scripts expect them to end in one byte."""
     return {name: value.replace("\r\n", "\n") for name, value in post.dict().items() if name not in OURS}
+
+
+def start_key(post: QueryDict) -> str:
+    """The key of the page that this form stood on; a form without one, or with another thing in its place, has none."""
+    try:
+        return str(uuid.UUID(post.get(KEY, "")))
+    except ValueError:
+        return ""
 
 
 def _refuse_control_characters(value: str) -> None:

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from runbooks import library
 from runbooks.models import Run, State
+from runbookweb import drain
 from runbookweb import metrics as counted
 
 OK, NO_RUNNER = "ok", "none here"
@@ -46,6 +47,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         "runbooks_dir": library.trouble() or OK,
         "data_dir": _data_dir(),
         "runner": _runner(),
+        "server": drain.SENTENCE if drain.is_draining() else OK,
     }
     success = all(said in (OK, NO_RUNNER) for said in checks.values())
     return JsonResponse({"success": success, "checks": checks}, status=200 if success else 503)

@@ -1,6 +1,7 @@
 """The pages of runbooks, runs and the configuration; sign-in, errors and the live log have files of their own."""
 
 import re
+import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST, require_safe
 
 from runbooks import library
@@ -19,10 +21,11 @@ from runbooks.document.render import render as rendered_markdown
 from runbooks.document.validate import InvalidValues, checked_values
 from runbooks.execution import control, environment
 from runbooks.library import LibraryRunbook
-from runbooks.models import State
+from runbooks.models import Run, State
 from runbooks.web import forms, fragments
 from runbooks.web.errors import csrf_failed as csrf_failed  # where the settings look for it
-from runbookweb.env import VARIABLES
+from runbooks.web.errors import unavailable
+from runbookweb import configured
 
 PAST_RUNS = 10
 PAGE = 50
@@ -72,9 +75,9 @@ def runbook(request: HttpRequest, path: str) -> HttpResponse:
 def start(request: HttpRequest, path: str) -> HttpResponse:
     runbook = library.runbook_for(request.actor, path)
     values = forms.start_values(request.POST)
-    is_confirmed = forms.CONFIRMATION in request.POST
+    given = {"is_confirmed": forms.CONFIRMATION in request.POST, "key": forms.start_key(request.POST)}
     try:
-        return redirect(control.start_run(request.actor, runbook, values=values, is_confirmed=is_confirmed))
+        return redirect(control.start_run(request.actor, runbook, values=values, **given))
     except control.NotConfirmed:
         unconfirmed = {forms.CONFIRMATION: "Tick the box to confirm that you want to run this now."}
         errors = {**_misfits(runbook, values), **unconfirmed}
@@ -83,6 +86,10 @@ def start(request: HttpRequest, path: str) -> HttpResponse:
         return _runbook_page(request, runbook, typed=values, errors=invalid.errors)
     except control.CannotRun as problem:
         return _runbook_page(request, runbook, typed=values, errors={"": str(problem)})
+    except control.KeyReused as problem:
+        return _runbook_page(request, runbook, typed=values, errors={"": _started_already(problem.run)})
+    except control.Draining as problem:
+        return unavailable(request, problem)
 
 
 @require_safe
@@ -111,7 +118,8 @@ def runs(request: HttpRequest) -> HttpResponse:
 @signed_in
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     run = library.run_for(request.actor, pk)
-    context = {"run": run, "values": sorted(run.values.items()), **fragments.log_context(run)}
+    context = fragments.state_context(request.actor, run) | fragments.log_context(run)
+    context["values"] = sorted(run.values.items())
     return render(request, "runs/run.html", context)
 
 
@@ -126,16 +134,8 @@ def cancellation(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @signed_in
 def configuration(request: HttpRequest) -> HttpResponse:
-    items = [
-        {
-            "variable": variable,
-            "value": _shown(getattr(settings.CONFIGURATION, variable.name), is_secret=variable.secret),
-            "source": settings.CONFIGURATION.source(variable),
-        }
-        for variable in VARIABLES
-    ]
     context = {
-        "items": items,
+        "items": configured.items(settings.CONFIGURATION),
         "claims": [(claim, ", ".join(values)) for claim, values in sorted(request.actor.claims.items())],
         "address": request.META.get("REMOTE_ADDR", ""),
     }
@@ -155,6 +155,7 @@ def _runbook_page(
         "documentation": _documentation(runbook),
         "fields": fields,
         "confirmation": forms.CONFIRMATION,
+        "key": (forms.KEY, uuid.uuid4()),
         "refused_fields": [field for field in fields if field.error],
         "other_errors": _beside_the_fields(errors or {}, fields),
         "refusal": rules.refusal(request.actor, runbook.runbook.claims),
@@ -166,6 +167,11 @@ def _runbook_page(
         context["past_runs"] = library.without_bulk(past)[:PAST_RUNS]
         context["history"] = rendered_markdown(runbook.runbook.history, ids="history")
     return render(request, "runbooks/runbook.html", context, status=422 if errors else 200)
+
+
+def _started_already(run: Run) -> str:
+    told = 'This form has started <a href="{}">run #{}</a> already, with other values. Execute starts another run.'
+    return format_html(told, run.get_absolute_url(), run.pk)
 
 
 def _misfits(runbook: LibraryRunbook, values: Mapping[str, str]) -> Mapping[str, str]:
@@ -203,13 +209,3 @@ def _matches(runbook: LibraryRunbook, query: str) -> bool:
 def _runbook_choices(actor: Actor, chosen: str) -> list[str]:
     paths = {runbook.path for runbook in library.runbooks() if rules.sees_runs(actor, runbook.runbook)}
     return sorted(paths | ({chosen} - {""}))
-
-
-def _shown(value: object, *, is_secret: bool) -> str:
-    if value in (None, "", ()):
-        return ""
-    if is_secret:
-        return "***"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
