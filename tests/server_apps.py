@@ -101,6 +101,16 @@ async def echo(receive, send, size):
     say("socket ended")
 
 
+async def hesitate(receive, send, size):
+    """A socket that never says whether it may be opened."""
+    try:
+        await receive()
+        say("socket asked for")
+        await asyncio.Event().wait()
+    finally:
+        say("hesitation ended")
+
+
 APPS = {
     "/flood": flood,
     "/wait-for-ever": wait_for_ever,
@@ -109,6 +119,9 @@ APPS = {
     "/length": tell_length,
     "/state": tell_state,
     "/echo": echo,
+    "/hesitate": hesitate,
+    "/api/length": tell_length,
+    "/dev-login": tell_length,
 }
 
 

@@ -1,6 +1,7 @@
 """Daphne's gaps stay closed: real processes and sockets, which fail on plain Daphne (set PLAIN_DAPHNE to see it)."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -27,12 +28,25 @@ def size_of_all(response: http.client.HTTPResponse) -> int:
     return sum(len(part) for part in iter(lambda: response.read(MEGABYTE), b""))
 
 
-def open_socket(server: Process) -> socket.socket:
+HANDSHAKE = {
+    b"Host": b"localhost",
+    b"Upgrade": b"websocket",
+    b"Connection": b"Upgrade",
+    b"Sec-WebSocket-Version": b"13",
+    b"Sec-WebSocket-Key": b"dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def ask_for_socket(server: Process, path: bytes = b"/echo", *, method: bytes = b"GET", **headers: bytes):
+    """Send a handshake with these headers (an underscore is a hyphen); one that is empty is left out."""
+    asked = HANDSHAKE | {name.replace("_", "-").encode(): value for name, value in headers.items()}
+    lines = [b"%s: %s" % header for header in asked.items() if header[1]]
+    return server.send(b"\r\n".join([b"%s %s HTTP/1.1" % (method, path), *lines, b"", b""]))
+
+
+def open_socket(server: Process, **headers: bytes) -> socket.socket:
     """A WebSocket, after its handshake."""
-    client = server.send(
-        b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
+    client = ask_for_socket(server, **headers)
     assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
     return client
 
@@ -70,8 +84,16 @@ def test_a_body_that_is_too_long_is_refused_and_costs_no_memory(server, chunked)
     before = server.state()["peak"]
     answer = post(server, 100 * MEGABYTE, chunked=chunked)
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert answer.endswith(b"\r\n\r\nThe request is too long\n")
+    assert answer.endswith(b"\r\n\r\nThe request is too long: send no more than 3145728 bytes.\n")
     assert server.state()["peak"] - before < 5 * MEGABYTE
+
+
+@pytest.mark.parametrize("path", ["/api/length", "/dev-login"])
+def test_a_program_reads_in_json_that_its_body_is_too_long(server, path):
+    head, body = post(server, 4 * MEGABYTE, path=path).split(b"\r\n\r\n")
+    assert b"Content-Type: application/json\r\n" in head
+    sentence = "The request is too long: send no more than 3145728 bytes."
+    assert json.loads(body) == {"success": False, "error": sentence}
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -165,6 +187,60 @@ def test_a_socket_talks_and_closes(server):
     client.sendall(frame(b"\x03\xe8", opcode=8))
     assert read_all(client) == b"\x88\x02\x03\xe8"
     assert server.will_say("socket ended")
+
+
+def test_a_socket_opens_whatever_subprotocol_the_client_asks_for(server):
+    client = open_socket(server, Sec_WebSocket_Protocol=b"graphql-ws, \xff")
+    client.sendall(frame(b"hello"))
+    assert client.recv(100) == b"\x81\x05hello"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (400, {"Sec_WebSocket_Key": b""}),
+        (400, {"Sec_WebSocket_Key": b"short"}),
+        (400, {"Sec_WebSocket_Version": b"x"}),
+        (400, {"Sec_WebSocket_Version": b"99"}),
+        (400, {"Connection": b""}),
+        (400, {"Host": b""}),
+        (400, {"Origin": b"\xff"}),
+        (405, {"method": b"POST"}),
+    ],
+)
+def test_a_handshake_that_is_none_is_refused_and_harms_nobody(server, status, headers):
+    assert read_all(ask_for_socket(server, **headers)).startswith(b"HTTP/1.1 %d " % status)
+    open_socket(server).close()
+    assert server.will_say("socket ended")
+    assert server.stop() == 0
+    assert "daphne" not in server.complaints
+
+
+def test_a_handshake_that_is_never_answered_holds_up_nobody(server):
+    waiting, leaving = (ask_for_socket(server, b"/hesitate") for _ in range(2))
+    until(lambda: server.stdout.read_text().count("socket asked for") == 2)
+    leaving.close()
+    assert server.will_say("hesitation ended")  # Daphne's reaper has come for who left
+    assert server.stop() == 0
+    assert waiting.recv(1) == b""
+
+
+def test_a_socket_s_client_that_leaves_releases_the_waiting_writer(server):
+    client = open_socket(server)
+    client.sendall(frame(b"flood"))
+    until(server.stalled)
+    client.close()
+    assert server.will_say("socket ended")
+    assert server.state()["offered"] == FLOOD
+
+
+def test_a_stop_says_farewell_to_open_sockets_and_waits_for_none(server):
+    talking, silent = open_socket(server), open_socket(server)
+    silent.sendall(frame(b"flood"))
+    until(server.stalled)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(2) == 0
+    assert read_all(talking) == b"\x88\x02\x03\xe9"
 
 
 def test_an_error_in_an_open_socket_closes_it_and_nothing_else(server):

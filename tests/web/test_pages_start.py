@@ -1,5 +1,8 @@
 """Starting a run from its form, and what the page says when it cannot start."""
 
+import re
+from uuid import UUID
+
 import pytest
 from django.test import Client
 
@@ -118,3 +121,53 @@ def test_who_may_not_run_it_is_not_asked_to_confirm(bob_client, library, a_runbo
     library.add("restart.md", a_runbook(claims={"roles": ["sre"]}, settings={"confirm": "true"}))
     assert bob_client.post("/runbooks/restart.md/runs/").status_code == 403
     assert Run.objects.get().state == State.REFUSED
+
+
+def key_of(answer) -> str:
+    """The key of the form on this page."""
+    return re.search(r'name="runbookweb\.key" value="([^"]+)"', text_of(answer))[1]
+
+
+def test_each_page_has_a_key_of_its_own(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook())
+    keys = {key_of(alice_client.get("/runbooks/restart.md/")) for _ in range(3)}
+    assert {UUID(key).version for key in keys} == {4}
+    assert len(keys) == 3
+
+
+def test_a_form_that_is_sent_twice_starts_one_run_and_leads_to_it_twice(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(requirements={"HOST": "The host"}))
+    form = {"HOST": "db1", "runbookweb.key": key_of(alice_client.get("/runbooks/restart.md/"))}
+    answers = [alice_client.post(START, form) for _ in range(2)]
+    run = Run.objects.get()
+    assert [answer.url for answer in answers] == [f"/runs/{run.pk}/"] * 2
+    assert run.values == {"HOST": "db1"}
+
+
+def test_a_form_that_comes_back_changed_says_what_it_has_started_and_starts_another(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(requirements={"HOST": "The host"}))
+    form = {"HOST": "db1", "runbookweb.key": key_of(alice_client.get("/runbooks/restart.md/"))}
+    first = alice_client.post(START, form).url
+    changed = alice_client.post(START, form | {"HOST": "db2"})
+    assert changed.status_code == 422
+    assert f'This form has started <a href="{first}">run #' in text_of(changed)
+    assert 'value="db2"' in text_of(changed)
+    assert Run.objects.count() == 1
+    second = alice_client.post(START, {"HOST": "db2", "runbookweb.key": key_of(changed)}).url
+    assert second == f"/runs/{Run.objects.latest('pk').pk}/" != first
+
+
+@pytest.mark.parametrize("key", ["", "7", "x" * 36, "\x00", "é" * 32])
+def test_without_a_sound_key_each_form_starts_a_run(alice_client, library, a_runbook, key):
+    """A tab may have been open since before there were keys."""
+    library.add("restart.md", a_runbook())
+    for _ in range(2):
+        assert alice_client.post(START, {"runbookweb.key": key}).status_code == 302
+    assert Run.objects.count() == 2
+
+
+def test_a_form_that_started_nothing_may_be_sent_again(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(requirements={"HOST": "The host"}))
+    form = {"runbookweb.key": key_of(alice_client.get("/runbooks/restart.md/"))}
+    assert alice_client.post(START, form).status_code == 422
+    assert alice_client.post(START, form | {"HOST": "db1"}).status_code == 302
