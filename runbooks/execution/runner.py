@@ -9,7 +9,8 @@ import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Awaitable
+from collections import Counter
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 
 from channels.consumer import AsyncConsumer
@@ -47,7 +48,7 @@ class Runner:
     def __init__(self) -> None:
         self.bell = asyncio.Event()
         self.tasks: dict[int, asyncio.Task] = {}
-        self.within: set[int] = set()  # the sub-runs among them, which take no place
+        self.parents: dict[int, int | None] = {}  # of the runs that have a task
         self.supervisors: list[subprocess.Popen] = []
 
     async def run(self) -> None:
@@ -74,9 +75,9 @@ class Runner:
             self._look_after(run)
             if run.cancelled_at:
                 launch.cancel(run)
-        room = max(0, settings.MAX_CONCURRENT_RUNS - len(self.tasks.keys() - self.within))
         # What waits when this server is about to end is for the next.
-        for run in [] if drain.is_draining() else await in_runner_thread(queued, limit=room):
+        taken = Counter(self.parents.values())
+        for run in [] if drain.is_draining() else await in_runner_thread(queued, taken=taken):
             # A run of which another server has just let go may still have a task here.
             lock = await in_runner_thread(launch.take, run) if run.pk not in self.tasks else None
             if lock is not None:
@@ -86,8 +87,7 @@ class Runner:
 
     def _look_after(self, run: Run, *, lock: int | None = None) -> None:
         if run.pk not in self.tasks:
-            if run.parent_id:
-                self.within.add(run.pk)
+            self.parents[run.pk] = run.parent_id
             self.tasks[run.pk] = asyncio.create_task(self._until_let_go(run, lock))
 
     async def _until_let_go(self, run: Run, lock: int | None) -> None:
@@ -96,8 +96,7 @@ class Runner:
                 # There is room for the next. What has failed waits for a sweep, or it would fail without a pause.
                 self.bell.set()
         finally:
-            del self.tasks[run.pk]
-            self.within.discard(run.pk)
+            del self.tasks[run.pk], self.parents[run.pk]
 
     async def _until_settled(self, run: Run, lock: int | None) -> None:
         ring(run.folder)  # readers that wait for the first line learn that the run has been taken
@@ -138,13 +137,22 @@ def running() -> list[Run]:
     return list(Run.objects.filter(state=State.RUNNING).defer("source"))
 
 
-def queued(*, limit: int) -> list[Run]:
-    """The runs that may begin, in the order in which they came.
+def queued(*, taken: Mapping[int | None, int]) -> list[Run]:
+    """The runs that may begin, in the order in which they came; `taken` counts the places by parent.
 
-    A sub-run needs no room: its parent has a place and may wait for it, so that waiting for one would be for ever.
+    The sub-runs of each run share places of their own, as many as the runs have that nobody's script has asked for. A
+    run that waits for its sub-run holds a place itself: if both had to share, they could wait for ever.
     """
+    most = settings.MAX_CONCURRENT_RUNS
+    free = {parent: most - count for parent, count in taken.items()}
     waiting = Run.objects.filter(state=State.QUEUED).order_by("pk")
-    return [*waiting.exclude(parent=None), *waiting.filter(parent=None)[:limit]]
+    may_begin = []
+    for pk, parent in waiting.exclude(parent=None).values_list("pk", "parent"):
+        if free.setdefault(parent, most) > 0:
+            free[parent] -= 1
+            may_begin.append(pk)
+    room = max(0, free.get(None, most))
+    return [*waiting.filter(pk__in=may_begin), *waiting.filter(parent=None)[:room]]
 
 
 def start(run: Run, lock: int) -> subprocess.Popen | None:

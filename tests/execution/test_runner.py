@@ -132,7 +132,7 @@ async def test_a_slow_run_does_not_hold_up_the_others(a_run, a_runner, settings,
         await until(lambda: states() == ["running", *["succeeded"] * 4])
 
 
-async def test_a_sub_run_needs_no_place_and_takes_none(a_run, a_runner, settings, sweeps, tmp_path):
+async def test_a_sub_run_needs_no_place_of_its_parents_and_takes_none(a_run, a_runner, settings, sweeps, tmp_path):
     settings.MAX_CONCURRENT_RUNS = 1
     outer = await in_thread(a_run, GO.format(tmp_path / "outer"))
     waiting = await in_thread(a_run)
@@ -149,6 +149,21 @@ async def test_a_sub_run_needs_no_place_and_takes_none(a_run, a_runner, settings
     await in_thread(waiting.refresh_from_db)
     await in_thread(outer.refresh_from_db)
     assert waiting.started_at >= outer.ended_at
+
+
+async def test_the_sub_runs_of_one_run_wait_for_each_other(a_run, a_runner, settings, sweeps, tmp_path):
+    settings.MAX_CONCURRENT_RUNS = 1
+    outer = await in_thread(a_run, GO.format(tmp_path / "outer"))
+    for name in ("first", "second"):
+        run = await in_thread(a_run, GO.format(tmp_path / name))
+        await in_thread(Run.objects.filter(pk=run.pk).update, parent=outer)
+    async with at_work(a_runner().run):
+        await until(lambda: states() == ["running", "running", "queued"])
+        (tmp_path / "first").touch()
+        await until(lambda: states() == ["running", "succeeded", "running"])
+        for name in ("second", "outer"):
+            (tmp_path / name).touch()
+        await until(are_all_over)
 
 
 async def test_the_bell_makes_it_look_at_once(a_run, a_runner, monkeypatch):
