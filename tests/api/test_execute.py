@@ -8,9 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from channels.testing import ApplicationCommunicator
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
+from runbooks.access.actor import Actor
+from runbooks.access.tokens import issue
+from runbooks.api.consumers import Execute
 from tests.api.clients import Program
 from tests.processes import until
 
@@ -218,3 +222,26 @@ def test_there_is_no_socket_anywhere_else(alice, server):
 def test_a_stranger_host_is_not_answered(alice):
     answer = alice.client.get("/api/runs/1", headers={"Host": "evil.example"})
     assert failure(answer)[0] == 400
+
+
+async def form_of_answer(token: str, accept: str) -> bytes:
+    """The type of content that execute answers with, without a server between."""
+    headers = [(b"host", b"localhost"), (b"accept", accept.encode()), (b"authorization", f"Bearer {token}".encode())]
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"stream=true", "headers": headers}
+    scope["url_route"] = {"kwargs": {"rb": "restart.md"}}
+    request = ApplicationCommunicator(Execute.as_asgi(), scope)
+    await request.send_input({"type": "http.request", "body": b"", "more_body": False})
+    answer = await request.receive_output(5)
+    await request.send_input({"type": "http.disconnect"})
+    await request.wait(5)
+    return dict(answer["headers"])[b"Content-Type"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson", "*/*"])
+async def test_streams_can_be_switched_off(library, a_runbook, settings, accept):
+    library.add("restart.md", a_runbook())
+    token, _ = issue(Actor("alice"))
+    assert await form_of_answer(token, accept) != b"application/json"
+    settings.EXECUTION_STREAMING_ENABLED = False
+    assert await form_of_answer(token, accept) == b"application/json"
