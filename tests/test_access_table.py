@@ -1,10 +1,12 @@
 """Who may do what: every address that there is, asked by everybody; one without a row here fails the test."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
 from asgiref.sync import async_to_sync
 from channels.testing import ApplicationCommunicator
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
@@ -41,8 +43,9 @@ class Row:
     method: str = "GET"
 
     def answers(self, *, way: str) -> list[int]:
-        answers = [int(status) for status in (getattr(self, way) or self.by_session).split()]
-        return answers if getattr(self, way) else answers[:1] * len(PEOPLE)
+        by_session = [int(status) for status in self.by_session.split()]
+        by_token = [int(status) for status in self.by_token.split()] or by_session[:1] * len(PEOPLE)
+        return by_session if way == "by_session" else by_token
 
 
 TABLE = {
@@ -84,6 +87,8 @@ TABLE = {
     "api:shutdown": Row("/api/shutdown", DENIED, "401 403 403 403 200", "POST"),
 }
 OF_A_RUN = [name for name, row in TABLE.items() if "{run}" in row.address]
+OF_THE_API = [name for name, row in TABLE.items() if row.by_token]
+FORMS = [name for name, row in TABLE.items() if row.method == "POST" and not row.by_token and name != "dev-login"]
 # The last route of each is everything else: Django, or no socket.
 STREAMS, SOCKETS = (application.application_mapping[kind].routes[:-1] for kind in ("http", "websocket"))
 
@@ -96,6 +101,16 @@ def names_of(pattern: URLPattern | URLResolver) -> list[str]:
         # Ninja's root would be at "/", where the home page stands before it.
         return [f"api:{address.name}" for address in pattern.url_patterns if address.name != "api-root"]
     return [pattern.namespace]
+
+
+def admin_routes() -> list[str]:
+    """The addresses below /admin/ but for the sign-in and the sign-out."""
+    routes = []
+    for route in admin.site.urls[0]:
+        inner = [part.pattern for part in route.url_patterns] if isinstance(route, URLResolver) else [""]
+        routes += [f"{route.pattern}{part}" for part in inner]
+    # Two are regular expressions: lists of what others show, and whatever is not there.
+    return [route for route in routes if route not in ("login/", "logout/") and "(" not in route]
 
 
 def test_every_address_has_a_row():
@@ -135,6 +150,27 @@ def test_everybody_gets_the_answer_that_is_theirs(run, name, way):
 def test_the_run_of_a_file_that_is_gone_is_seen_by_who_started_it_alone(run, name, way):
     anonymous, without, having, _, _ = TABLE[name].answers(way=way)
     assert asked(TABLE[name], a_run_of("gone.md"), way=way) == [anonymous, without, having, without, without]
+
+
+@pytest.mark.parametrize("name", OF_THE_API)
+def test_a_token_that_is_not_accepted_is_not_mended_by_a_session(run, name):
+    row = TABLE[name]
+    dora = session_of(PEOPLE["with claims"])
+    assert status(row.method, row.address.format(run=run.pk), dora, authorization="Bearer x") in (401, 4401)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_form_of_another_site_is_refused(run, name):
+    dora = session_of(PEOPLE["with claims"])
+    dora.handler.enforce_csrf_checks = True
+    assert status("POST", TABLE[name].address.format(run=run.pk), dora) == 403
+
+
+def test_each_address_of_the_admin_site_is_for_staff_alone(run):
+    for address in [f"/admin/{re.sub('<[^>]*>', str(run.pk), route)}" for route in admin_routes()]:
+        for actor in (None, PEOPLE["with claims"]):
+            answer = session_of(actor).get(address)
+            assert (answer.status_code, answer.url.partition("?")[0]) == (302, "/admin/login/"), address
 
 
 def asked(row: Row, run: Run, *, way: str) -> list[int]:

@@ -134,7 +134,7 @@ def test_an_answer_is_shown_below_each_example_but_the_first():
 
 
 def table(heading: str) -> set[str]:
-    """The words in code, and the numbers, in the first column of the first table below a heading."""
+    """The words in the first column of the first table below a heading."""
     rows = GUIDE.partition(f"\n## {heading}\n")[2].partition("\n|---")[2].partition("\n\n")[0].splitlines()[1:]
     return {
         word for row in rows for word in re.findall(r"`(\w+)`|\b(\d+)\b", row.split("|")[1]) for word in word if word
