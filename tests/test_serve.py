@@ -115,9 +115,10 @@ def test_serve_without_migrations_says_what_to_do(tmp_path):
         assert re.fullmatch(r"The database is not up to date: run .* migrate` first, .*\n", server.complaints)
 
 
-def test_serve_on_a_file_that_is_no_database_says_so(tmp_path):
+@pytest.mark.parametrize("options", [(), ("manage.py", "serve", "--migrate")])
+def test_serve_on_a_file_that_is_no_database_says_so(tmp_path, options):
     (tmp_path / "db.sqlite3").write_bytes(b"nothing" * 1000)
-    with serving(tmp_path) as server:
+    with serving(tmp_path, *options) as server:
         assert server.process.wait(15) == 1
         assert server.complaints.endswith("db.sqlite3 cannot be used: file is not a database.\n")
 

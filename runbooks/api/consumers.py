@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterable, Iterator
 
 from django.conf import settings
-from django.http import Http404, QueryDict
+from django.http import QueryDict
 from django.http.request import HttpRequest
 from django.urls import path
 
 from runbooks.access.actor import Actor
 from runbooks.access.identify import asker, session_of
-from runbooks.access.tokens import BadToken, Token
+from runbooks.access.tokens import Token
 from runbooks.api.answers import run_json, with_output
 from runbooks.api.errors import MOST_BYTES, ApiError, body_of, failure_of
 from runbooks.api.schemas import ExecuteBody, read_body
@@ -36,7 +36,6 @@ MOST_NAMES = 200  # in an X-Recursion-Stack
 class ApiStream(Stream):
     """An answer to who sends a bearer token, or reads with a browser's session; its failures are JSON."""
 
-    refusals = (Refusal, Http404, BadToken)
     encoder: Encoder = Whole()
     token: Token | None = None
 
@@ -83,9 +82,15 @@ class ApiStream(Stream):
             await self.send_body(self.encoder.heartbeat, more_body=True)
 
     async def send_pieces(self, pieces: Iterable[bytes]) -> None:
-        for message in _joined(pieces):
-            await self.send_body(message, more_body=True)
-            await asyncio.sleep(0)  # a large answer must not hold up the others
+        """Send these bytes in messages of a size that is worth sending."""
+        message = b""
+        for piece in pieces:
+            message += piece
+            if len(message) >= ENOUGH:
+                await self.send_body(message, more_body=True)
+                message = b""
+            await asyncio.sleep(0)  # a large log must not hold up the others, also where nothing of it is sent
+        await self.send_body(message, more_body=True)
 
 
 class RunStream(ApiStream):
@@ -112,8 +117,7 @@ class Followed(RunStream):
         reader = Reader(self.run, after=self.after)
         async for part in reader.follow():
             await self._send_part(part)
-            if not await self.may_go_on():
-                return
+            await self.admit_again()
         self.run = reader.run
         await self.send_pieces(self.encoder.done(self.answer(reader.offset), offset=reader.offset))
 
@@ -216,6 +220,9 @@ class RunSocket(RunEvents):
         self.has_begun_with(status)
         await self.send({"type": "websocket.accept"})
 
+    async def send_pieces(self, pieces: Iterable[bytes]) -> None:
+        await self.send_body(b"".join(pieces), more_body=True)  # in two messages, it would be no JSON in either
+
     async def send_body(self, body: bytes, *, more_body: bool = False) -> None:
         if more_body:
             await self.send({"type": "websocket.send", "text": body.decode()})
@@ -253,25 +260,14 @@ class RunDetail(RunStream):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.wait), contextlib.aclosing(reader.follow()) as parts:
                 async for part in parts:
-                    if (part.data and self.after is not None) or not await self.may_go_on():
+                    if part.data and self.after is not None:
                         return
+                    await self.admit_again()
                     await self.send_heartbeat()
 
 
 class RunLog(LogText, RunStream):
     """The whole log as its file has it."""
-
-
-def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in messages of a size that is worth sending."""
-    message = b""
-    for piece in pieces:
-        message += piece
-        if len(message) >= ENOUGH:
-            yield message
-            message = b""
-    if message:
-        yield message
 
 
 def _stack(asked: str) -> tuple[str, ...]:
@@ -282,7 +278,9 @@ def _stack(asked: str) -> tuple[str, ...]:
         names = json.loads(asked) if asked.startswith("[") else [name.strip() for name in asked.split(",")]
     except (ValueError, RecursionError):
         names = None
-    if not isinstance(names, list) or len(names) > MOST_NAMES or not all(isinstance(name, str) for name in names):
+    # Half a surrogate pair is no printable character; the answer that names it could not be sent.
+    are_names = isinstance(names, list) and all(isinstance(name, str) and name.isprintable() for name in names)
+    if not are_names or len(names) > MOST_NAMES:
         raise ApiError(400, f"X-Recursion-Stack: it must be a JSON list of at most {MOST_NAMES} names of runbooks.")
     return tuple(names)
 

@@ -22,6 +22,7 @@ BOOLEANS = {
 }
 LARGEST_VALUE = 32 * 1024
 LARGEST_TOTAL = 256 * 1024
+MOST_STRAYS = 100  # a run keeps a warning for each, and lists of runs show them
 
 
 class InvalidValues(Exception):
@@ -51,6 +52,8 @@ def checked_values(runbook: Runbook, given: Mapping[str, str], *, provided: Mapp
     unasked = strays(runbook, given)
     asked = {requirement.name: requirement for requirement in (*runbook.requirements, *unasked)}
     errors = {stray.name: problem for stray in unasked if (problem := _stray_problem(stray.name, provided))}
+    if len(unasked) > MOST_STRAYS:
+        errors[unasked[MOST_STRAYS].name] = f"more than {MOST_STRAYS} variables are sent that the runbook does not ask for."
     values: dict[str, str] = {}
     patterns = Patterns()
     total = 0

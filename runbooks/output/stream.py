@@ -59,7 +59,6 @@ class Stream(AsyncHttpConsumer):
     content_type = b"text/event-stream; charset=utf-8"
     greeting = b": welcome\n\n"  # sent even if it is empty: Daphne holds the headers back until there is a body
     most_body = 0  # bytes that a request may bring along
-    refusals: tuple[type[Exception], ...] = (Refusal, Http404)  # what `identify` and `admit` say no with
 
     def identify(self) -> Actor:
         """Who asks, in a thread; raises Refusal."""
@@ -127,15 +126,11 @@ class Stream(AsyncHttpConsumer):
             raise Refusal(413, f"The body has more than {self.most_body} bytes; send less.")
         return self.received.result()
 
-    async def may_go_on(self) -> bool:
-        """Whether the viewer may still see this; asks once in a while. A sign-out or a lost role ends a stream."""
+    async def admit_again(self) -> None:
+        """Ask once in a while whether the viewer may still see this: a sign-out or a lost role ends a stream."""
         if time.monotonic() - self.asked_at > ASK_AGAIN:
             self.asked_at = time.monotonic()
-            try:
-                await in_thread(self._admit)
-            except self.refusals:
-                return False
-        return True
+            await in_thread(self._admit)
 
     @property
     def method(self) -> str:

@@ -25,10 +25,10 @@ def texts(data: bytes, *, start: int) -> Iterator[Text]:
 
 
 def text_of(run: Run, stream: str, *, after: int, end: int) -> Iterator[str]:
-    """What one stream has printed between two offsets, in pieces of bounded size."""
+    """What one stream has printed between two offsets, in pieces of bounded size, of which some may be empty."""
     reader = Reader(run, after=after)
     try:
         for part in reader.read_to(end):
-            yield from (piece.text for piece in texts(part.data, start=part.start) if piece.stream == stream)
+            yield "".join(piece.text for piece in texts(part.data, start=part.start) if piece.stream == stream)
     finally:
         reader.close()

@@ -42,8 +42,7 @@ class Events(RunStream):
                 await self._send_log(part, reader, lines)
             else:
                 await self._send_news(reader.run)
-            if not await self.may_go_on():
-                return
+            await self.admit_again()
         await self._send_news(reader.run)
         await self._send(sse(reader.run.state, event="done", id=reader.offset))
 

@@ -90,6 +90,18 @@ def test_what_looks_secret_is_kept_secret_although_nobody_asked_for_it(alice, se
     assert b"hunter2" not in (server.data / "runs" / str(run["run_id"]) / "log").read_bytes()
 
 
+@pytest.mark.parametrize("stack", ["[", "[7]", '[["true.md"]]', '["\\ud800", "true.md"]', "[" * 10_000, "a," * 200])
+def test_a_recursion_stack_is_a_list_of_names(alice, stack):
+    status, sentence = failure(alice.execute("true.md", **{"X-Recursion-Stack": stack}))
+    assert (status, sentence.partition(":")[0]) == (400, "X-Recursion-Stack")
+
+
+@pytest.mark.parametrize("stack", ['["other.md", "true.md"]', "other.md, true"])
+def test_a_recursion_stack_is_believed_where_it_makes_things_stricter(alice, stack):
+    assert failure(alice.execute("true.md", **{"X-Recursion-Stack": stack}))[0] == 409
+    assert alice.execute("say.md", {"env_vars": {"WORD": "a"}}, **{"X-Recursion-Stack": stack}).status_code == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 def test_it_is_posted_to(alice, method):
     answer = alice.client.request(method, "/api/runbooks/true.md/execute")

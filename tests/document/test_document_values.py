@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from runbooks.document.values import InvalidValues, checked_values, is_refused_name, stray_warnings
+from runbooks.document.values import MOST_STRAYS, InvalidValues, checked_values, is_refused_name, stray_warnings
 
 from .examples import a_runbook, parsed
 
@@ -44,6 +44,12 @@ def test_what_is_not_asked_for_is_passed_on_with_a_warning():
     given = {"A": "x", "COLOUR": "red", "TZ": ""}
     assert checked_values(runbook, given) == given
     assert [warning.partition(":")[0] for warning in stray_warnings(runbook, given)] == ["COLOUR", "TZ"]
+
+
+def test_a_great_many_that_are_not_asked_for_are_refused():
+    given = {f"V{number}": "x" for number in range(MOST_STRAYS + 2)}
+    assert list(errors_of("A: {required: false}", given)) == [f"V{MOST_STRAYS}"]
+    assert len(checked_values(asking("A: {required: false}"), dict(list(given.items())[:MOST_STRAYS]))) == 101
 
 
 @pytest.mark.parametrize("name", ["PGHOST", "PATH", "RUNBOOK_URL", "a b", ""])

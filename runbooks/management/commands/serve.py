@@ -11,6 +11,7 @@ from typing import Any
 from channels.routing import get_default_application
 from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -25,9 +26,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-runner", action="store_true", help="leave running to `manage.py runner`")
+        parser.add_argument("--migrate", action="store_true", help="bring the database up to date first")
 
-    def handle(self, *, no_runner: bool, **options: Any) -> None:
-        if problem := unready_database():
+    def handle(self, *, no_runner: bool, migrate: bool, **options: Any) -> None:
+        if problem := unready_database(migrate=migrate):
             sys.exit(problem)
         run_forever = None if no_runner else runner()
         address, port = settings.CONFIGURATION.BIND_ADDRESS, settings.CONFIGURATION.API_PORT
@@ -50,9 +52,11 @@ class Command(BaseCommand):
             sys.exit(reason(server.listen_problem, address=address, port=port))
 
 
-def unready_database() -> str | None:
-    """Why the database cannot be used yet, and what to do; None if it can."""
+def unready_database(*, migrate: bool = False) -> str | None:
+    """Why the database cannot be used, and what to do; None if it can, at the latest after a migration."""
     try:
+        if migrate:
+            call_command("migrate", verbosity=0)
         executor = MigrationExecutor(connection)
         if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
             return None
