@@ -108,8 +108,8 @@ def last_runs(actor: Actor) -> dict[str, Run]:
 
 
 def without_bulk(runs: QuerySet[Run]) -> QuerySet[Run]:
-    """The same runs for a list, which needs neither their sources nor their values."""
-    return runs.defer("source", "values", "sealed_values", "claims", "warnings")
+    """The same runs for a list, which needs neither their sources nor their values: those may be large."""
+    return runs.defer("source", "values", "sealed_values", "claims")
 
 
 def _files(root: str) -> Iterator[tuple[str, str, os.stat_result]]:

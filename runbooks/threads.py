@@ -29,8 +29,10 @@ class Threads:
         return await asyncio.get_running_loop().run_in_executor(self.pool, call)
 
 
-# Apart, for settling may wait for a lock, and starting may copy a great many files: nobody else should wait for that.
+# Apart, for what writes may wait for the database, settling for a lock, and the runner for a great many files that it
+# copies: nobody else should wait for that.
 in_thread = Threads("streams", most=4)
+in_writing_thread = Threads("writing", most=4)
 in_runner_thread = Threads("runner", most=8)
 in_settling_thread = Threads("settling", most=4)
 

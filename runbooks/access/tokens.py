@@ -55,10 +55,13 @@ class Token:
 
 
 def issue(actor: Actor, *, run: int | None = None, lifetime: timedelta | None = None) -> tuple[str, datetime]:
-    """A token of ours for this actor, and when it ends; one that names a run ends with that run at the latest."""
+    """A token of ours for this actor, and when it ends.
+
+    One that names a run ends with that run at the latest, and has the run's claims: it need not carry them.
+    """
     now = datetime.now(UTC).replace(microsecond=0)
     ends = now + (lifetime or timedelta(minutes=settings.CONFIGURATION.JWT_TTL_MINUTES))
-    claims = {claim: list(values) for claim, values in actor.claims.items() if claim not in NOT_CLAIMS}
+    claims = {claim: list(values) for claim, values in actor.claims.items() if claim not in NOT_CLAIMS and run is None}
     registered = {
         "iss": settings.CONFIGURATION.JWT_ISSUER,
         "aud": settings.CONFIGURATION.JWT_AUDIENCE,
@@ -90,7 +93,9 @@ def read(token: str) -> Token:
     payload = _checked(token)
     if not payload["sub"].strip() or len(payload["sub"]) > MOST_SUBJECT or not payload["sub"].isprintable():
         raise BadToken(f"The token's subject must be 1 to {MOST_SUBJECT} printable characters.")
-    return Token(Actor(payload["sub"], claims_of(payload)), run=_live_run(payload))
+    if "run" in payload:
+        return _of_run(payload)
+    return Token(Actor(payload["sub"], claims_of(payload)))
 
 
 def claims_of(payload: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
@@ -119,7 +124,9 @@ def _payload(token: str) -> dict[str, object]:
     except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
         if not settings.CONFIGURATION.JWT_JWKS_URL:
             raise
-    return _decoded(token, key=_published_key(token), algorithm=settings.CONFIGURATION.JWT_ALGORITHM)
+    payload = _decoded(token, key=_published_key(token), algorithm=settings.CONFIGURATION.JWT_ALGORITHM)
+    # Tokens of runs are ours alone: a provider's claim of this name means something else.
+    return {claim: value for claim, value in payload.items() if claim != "run"}
 
 
 def _decoded(token: str, *, key: str | jwt.PyJWK, algorithm: str) -> dict[str, object]:
@@ -175,11 +182,12 @@ def _are_texts(values: list[object]) -> bool:
     return all(isinstance(value, str) and value.isprintable() for value in values)
 
 
-def _live_run(payload: Mapping[str, object]) -> int | None:
-    """The run that the token was made for; raises BadToken when it has ended."""
-    if "run" not in payload:
-        return None
-    run = payload["run"]
-    if type(run) is not int or not Run.objects.filter(pk=run, state__in=ACTIVE).exists():
+def _of_run(payload: Mapping[str, object]) -> Token:
+    """What the token of a script says: who asked for its run, with the claims of then; raises BadToken."""
+    number = payload["run"]
+    run = (
+        Run.objects.only("actor", "claims").filter(pk=number, state__in=ACTIVE).first() if type(number) is int else None
+    )
+    if run is None or run.actor != payload["sub"]:
         raise BadToken("The token was made for a run that has ended.")
-    return run
+    return Token(Actor(run.actor, {claim: tuple(values) for claim, values in run.claims.items()}), run=run.pk)

@@ -3,109 +3,28 @@
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import Iterable, Iterator
 
 from django.conf import settings
-from django.http import QueryDict
-from django.http.request import HttpRequest
 from django.urls import path
 
 from runbooks.access.actor import Actor
-from runbooks.access.identify import asker, session_of
-from runbooks.access.tokens import Token
 from runbooks.api.answers import run_json, with_output
-from runbooks.api.errors import MOST_BYTES, ApiError, body_of, failure_of
-from runbooks.api.schemas import ExecuteBody, read_body
+from runbooks.api.bodies import read_body
+from runbooks.api.errors import MOST_BYTES, ApiError
+from runbooks.api.schemas import ExecuteBody
+from runbooks.api.streams import RunStream
 from runbooks.execution import control
 from runbooks.library import run_for, runbook_for
 from runbooks.output.download import LogText
 from runbooks.output.encode import Encoder, Events, JsonLines, Whole, json_bytes
-from runbooks.output.entries import is_line_start
 from runbooks.output.follow import Part, Reader
-from runbooks.output.stream import Failure, Refusal, Stream
+from runbooks.output.stream import Failure
 from runbooks.output.text import texts
-from runbooks.threads import in_thread
+from runbooks.threads import in_thread, in_writing_thread
 
-SILENCE = 1.0  # seconds
-ENOUGH = 64 * 1024  # bytes that are worth a message of their own
 LONGEST_WAIT = 300  # seconds
 MOST_NAMES = 200  # in an X-Recursion-Stack
-
-
-class ApiStream(Stream):
-    """An answer to who sends a bearer token, or reads with a browser's session; its failures are JSON."""
-
-    encoder: Encoder = Whole()
-    token: Token | None = None
-
-    @property
-    def content_type(self) -> bytes:
-        return self.encoder.content_type
-
-    @property
-    def greeting(self) -> bytes:
-        return self.encoder.greeting
-
-    @property
-    def query(self) -> QueryDict:
-        return QueryDict(self.scope["query_string"])
-
-    def identify(self) -> Actor:
-        """Who asks; raises BadToken."""
-        session = session_of(self.header(b"cookie")) if self.may_use_session() else None
-        self.token = asker(self.header(b"authorization"), session)
-        return self.token.actor
-
-    def may_use_session(self) -> bool:
-        """Whether a browser's cookie is enough: another site's page cannot read what it makes a browser ask for."""
-        return self.method == "GET"
-
-    def failure(self, problem: Exception) -> Failure:
-        if isinstance(problem, Refusal):
-            error = ApiError(problem.status, str(problem))
-            return Failure(error.status, json_bytes(body_of(error)), b"application/json", problem.headers)
-        error = failure_of(problem)
-        headers = tuple((name.encode(), value.encode()) for name, value in error.headers.items())
-        return Failure(error.status, json_bytes(body_of(error)), b"application/json", headers)
-
-    def preferred(self, *encoders: type[Encoder]) -> Encoder:
-        """The form that the client would rather have; the first if it does not say."""
-        types = {encoder.content_type.decode().partition(";")[0]: encoder for encoder in encoders}
-        request = HttpRequest()
-        request.META["HTTP_ACCEPT"] = self.header(b"accept") or "*/*"
-        return types.get(request.get_preferred_type(list(types)), encoders[0])()
-
-    async def send_heartbeat(self) -> None:
-        """Break a silence that a proxy might take for the end; called every two seconds and when there are news."""
-        if time.monotonic() - self.sent_at > SILENCE:
-            await self.send_body(self.encoder.heartbeat, more_body=True)
-
-    async def send_pieces(self, pieces: Iterable[bytes]) -> None:
-        """Send these bytes in messages of a size that is worth sending."""
-        message = b""
-        for piece in pieces:
-            message += piece
-            if len(message) >= ENOUGH:
-                await self.send_body(message, more_body=True)
-                message = b""
-            await asyncio.sleep(0)  # a large log must not hold up the others, also where nothing of it is sent
-        await self.send_body(message, more_body=True)
-
-
-class RunStream(ApiStream):
-    """An answer about one run, for who may see it."""
-
-    def admit(self, actor: Actor) -> None:
-        self.run = run_for(actor, self.scope["url_route"]["kwargs"]["pk"])
-
-    def offset(self, asked: str, *, name: str) -> int:
-        """An offset of this run's log; raises ApiError if nobody can have been given it."""
-        is_number = asked.isascii() and asked.isdigit() and len(asked) < 16
-        if not is_number or not is_line_start(self.run.log, int(asked)):
-            advice = "send one that you were given, or none to begin at the beginning."
-            raise ApiError(400, f"{name}: {asked[:20]!r} is no offset of this run's log; {advice}")
-        return int(asked)
 
 
 class Followed(RunStream):
@@ -128,9 +47,8 @@ class Followed(RunStream):
     async def _send_part(self, part: Part) -> None:
         if not part.data:
             await self.send_heartbeat()
-        for piece in texts(part.data, start=part.start):
-            if output := self.encoder.output(piece):
-                await self.send_body(output, more_body=True)
+        for piece in texts(part.data, start=part.start) if self.encoder.is_live else ():
+            await self.send_body(self.encoder.output(piece), more_body=True)
 
 
 class Execute(Followed):
@@ -140,13 +58,13 @@ class Execute(Followed):
     most_body = MOST_BYTES
 
     async def open(self) -> None:
-        body = await self.request_body()
-        await in_thread(self._start, body)
+        # The form first: what is wrong with it must not be found when the run has begun.
         if "respond-async" in self.header(b"prefer").lower():
             self.status = 202
         elif settings.EXECUTION_STREAMING_ENABLED:
             wants_stream = self.query.get("stream", "").lower() in ("true", "1")
             self.encoder = self.preferred(*([] if wants_stream else [Whole]), Events, JsonLines)
+        await in_writing_thread(self._start, await self.request_body())
 
     def identify(self) -> Actor:
         # Once: a token that ends while its run goes on must not cut the answer.
@@ -202,10 +120,10 @@ class RunSocket(RunEvents):
     """
 
     code = 1000
+    encoder = JsonLines()
 
-    async def open(self) -> None:
-        await super().open()
-        self.encoder = JsonLines()
+    def preferred(self, *encoders: type[Encoder]) -> Encoder:
+        return self.encoder
 
     def may_use_session(self) -> bool:
         # Browsers let every site's pages open and read sockets to any other, and send the cookies along.
@@ -214,7 +132,11 @@ class RunSocket(RunEvents):
     def failure(self, problem: Exception) -> Failure:
         failure = super().failure(problem)
         self.code = 4000 + failure.status
-        return Failure(failure.status, b'{"event": "error", "data": %b}' % failure.body)
+        return failure
+
+    async def answer_failure(self, failure: Failure) -> None:
+        await self.send_headers(status=failure.status, headers=[])
+        await self.break_off(failure)
 
     async def send_headers(self, *, status: int = 200, headers: list[tuple[bytes, bytes]]) -> None:
         self.has_begun_with(status)
@@ -240,7 +162,7 @@ class RunDetail(RunStream):
         await super().open()
         if asked := self.query.get("after"):
             self.after = await in_thread(self.offset, asked, name="after")
-        self.wait = _wait(self.query.get("wait", "0"))
+        self.wait = _wait(self.query.get("wait") or "0")
 
     async def pump(self) -> None:
         reader = Reader(self.run)
@@ -268,6 +190,9 @@ class RunDetail(RunStream):
 
 class RunLog(LogText, RunStream):
     """The whole log as its file has it."""
+
+    async def break_off(self, failure: Failure) -> None:
+        """Nothing is added to what is told to be the log."""
 
 
 def _stack(asked: str) -> tuple[str, ...]:

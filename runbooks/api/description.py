@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from runbooks.api import schemas
+from runbooks.api.consumers import LONGEST_WAIT
 from runbooks.api.routes import BIGINT, api
 
 JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/x-ndjson"
@@ -98,7 +99,7 @@ MEANINGS = {
     415: "The body is not JSON",
     422: "The Idempotency-Key has started something else already",
     426: "It was not asked for as a WebSocket",
-    503: "Not now: the server ends, is not ready, or its disk or the keys of tokens cannot be had",
+    503: "Not now: the server ends, is not ready, or its disk, its database or the keys of tokens cannot be had",
 }
 OPERATIONS = (
     Operation(
@@ -111,9 +112,7 @@ OPERATIONS = (
             parameter("stream", "query", "true: as Server-Sent Events, unless lines are accepted"),
             parameter("Prefer", "header", "respond-async: answer 202 at once"),
             parameter("Idempotency-Key", "header", "starts one run only, for 24 h", pattern="^[ -~]{1,255}$"),
-            parameter(
-                "X-Recursion-Stack", "header", "the runbooks within which this one runs", pattern="^[A-Za-z.,]*$"
-            ),
+            parameter("X-Recursion-Stack", "header", "a JSON list of the runbooks within which this one runs"),
         ),
         body=schemas.ExecuteBody,
         answers={200: {JSON: schemas.RunWithOutput, **STREAM}, 202: {JSON: schemas.Run}},
@@ -126,7 +125,9 @@ OPERATIONS = (
         parameters=(
             RUN,
             offset("after", "query"),
-            parameter("wait", "query", "seconds to wait for news or the end", type="integer", minimum=0, maximum=300),
+            parameter(
+                "wait", "query", "seconds to wait for news or the end", type="integer", minimum=0, maximum=LONGEST_WAIT
+            ),
         ),
         answers={200: {JSON: (schemas.RunWithOutput, schemas.Run)}},
         failures=(400, 401, 404, 503),

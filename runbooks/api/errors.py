@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import OperationalError
 from django.http import Http404, UnreadablePostError
 from ninja.errors import ValidationError as BadParameters
 
@@ -94,6 +95,11 @@ def _invalid(problem: InvalidValues) -> ApiError:
     return ApiError(400, f"The values cannot be used: {'; '.join(errors)}", errors=errors, warnings=[])
 
 
+def _no_database(problem: OperationalError) -> ApiError:
+    logger.error("The database did not take a request of the API", exc_info=problem)
+    return ApiError(503, "The database is busy or does not answer; ask again later.", headers={"Retry-After": "10"})
+
+
 def _not_found(problem: Http404) -> ApiError:
     # Django's own resolver puts the list of all patterns into its exception: that is not for clients.
     ours = problem.args[0] if problem.args and isinstance(problem.args[0], str) else ""
@@ -105,6 +111,7 @@ ANSWERS: tuple[tuple[type[Exception], Callable[[Any], ApiError]], ...] = (
     (NoKeys, _with(503, **{"Retry-After": "10"})),
     (BadToken, _with(401, **{"WWW-Authenticate": "Bearer"})),
     (InvalidValues, _invalid),
+    (OperationalError, _no_database),
     (Http404, _not_found),
     (PermissionDenied, _with(403)),
     (control.NotConfirmed, _with(409, 'The runbook wants to be confirmed: send "confirm": true with the values.')),

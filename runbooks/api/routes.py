@@ -16,6 +16,7 @@ from runbooks.access import identify, rules
 from runbooks.access.tokens import Token
 from runbooks.api import schemas
 from runbooks.api.answers import run_json
+from runbooks.api.bodies import read_body
 from runbooks.api.errors import ApiError, failure_of
 from runbooks.api.gate import failed
 from runbooks.document.validate import InvalidValues, checked_values, stray_warnings
@@ -27,7 +28,6 @@ from runbookweb import configured, drain
 ADMIN = {"roles": ("admin",)}
 MOST_RUNS = 500
 BIGINT = 2**63 - 1
-UNASKED = ("source", "values", "sealed_values", "claims")  # a list does not show them, and they may be large
 DESCRIPTION = (
     "Read runbooks, check values, run them, follow and end runs. Each failure is an object with `success: false` and a "
     "sentence in `error`. A GET may be asked with HEAD, too, except where a run is streamed or waited for."
@@ -100,7 +100,7 @@ def required_env(request: HttpRequest, rb: str) -> dict[str, Any]:
 def validate(request: HttpRequest, rb: str) -> dict[str, Any] | HttpResponse:
     """Whether a runbook would run with these values; nothing is started."""
     runbook = library.runbook_for(request.auth.actor, rb)
-    values = schemas.read_body(request.headers.get("Content-Type", ""), request.body, schemas.ValidateBody).env_vars
+    values = read_body(request.headers.get("Content-Type", ""), request.body, schemas.ValidateBody).env_vars
     errors = [*map(str, runbook.errors), *_misfits(runbook, values)]
     found = {"runbook": runbook.path, "errors": errors, "warnings": _warnings(runbook, values)}
     if not errors:
@@ -201,4 +201,4 @@ def _runs(runs: QuerySet[Run], wanted: RunFilter) -> QuerySet[Run]:
         "parent": wanted.parent,
         "pk__lt": wanted.before,
     }
-    return runs.filter(**{lookup: value for lookup, value in filters.items() if value}).defer(*UNASKED)
+    return library.without_bulk(runs.filter(**{lookup: value for lookup, value in filters.items() if value}))

@@ -1,5 +1,6 @@
 """Which files beside a runbook a run gets, and none from outside the runbooks' folder."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -72,4 +73,5 @@ def _files(source: Path, target: PurePosixPath, *, path: str, root: Path) -> Ite
             yield from _files(child, target / child.name, path=path, root=root)
     else:
         # Copying a named pipe would wait for ever, and following links to folders can go in circles.
-        raise BadInput(path, f"contains {source.name}, which is neither a file nor a folder")
+        name = os.fsencode(source.name).decode(errors="replace")  # what is not UTF-8 could not be told
+        raise BadInput(path, f"contains {name}, which is neither a file nor a folder")

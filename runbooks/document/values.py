@@ -53,7 +53,7 @@ def checked_values(runbook: Runbook, given: Mapping[str, str], *, provided: Mapp
     asked = {requirement.name: requirement for requirement in (*runbook.requirements, *unasked)}
     errors = {stray.name: problem for stray in unasked if (problem := _stray_problem(stray.name, provided))}
     if len(unasked) > MOST_STRAYS:
-        errors[unasked[MOST_STRAYS].name] = f"more than {MOST_STRAYS} variables are sent that the runbook does not ask for."
+        errors[unasked[MOST_STRAYS].name] = f"the runbook does not ask for this, nor for {MOST_STRAYS} others."
     values: dict[str, str] = {}
     patterns = Patterns()
     total = 0

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from django.conf import settings
 
+from runbooks.library import without_bulk
 from runbooks.models import ACTIVE, Run, State
 
 SHOWN = 10  # names of a chain that a sentence shows from either end
@@ -66,7 +67,7 @@ def descendants(run: Run) -> Iterator[Run]:
     """The runs that wait or go on below this one, to any depth, also where the run between has ended."""
     parents = [run.pk]
     while parents:
-        children = list(Run.objects.defer("source", "values", "claims").filter(parent__in=parents))
+        children = list(without_bulk(Run.objects.filter(parent__in=parents)))
         yield from (child for child in children if child.state in ACTIVE)
         parents = [child.pk for child in children if child.state != State.REFUSED]
 

@@ -68,25 +68,14 @@ def start_run(
     _check_ancestry(runbook, parent=parent, stack=stack)
     start = idempotency.start_of(actor.id, key, runbook=runbook.path, values=values, is_confirmed=is_confirmed)
     if earlier := start.earlier_run():
-        return earlier
+        return _worth_waiting_for(earlier, parent=parent)
     if runbook.runbook.settings.confirm and not is_confirmed:
         raise NotConfirmed
     if runbook.errors:
         raise CannotRun("This runbook cannot run: " + "; ".join(str(problem) for problem in runbook.errors))
-    checked = checked_values(runbook.runbook, values, provided=provided_values())
-    requirements = (*runbook.runbook.requirements, *strays(runbook.runbook, values))
-    secret = {requirement.name for requirement in requirements if requirement.secret}
-    hidden = {name: value for name, value in checked.items() if name in secret}
-    return _record(
-        actor,
-        runbook,
-        start,
-        values={name: sealing.SHOWN if name in secret else value for name, value in checked.items()},
-        sealed_values=sealing.seal(hidden) if hidden else None,
-        parent_id=parent,
-        warnings=stray_warnings(runbook.runbook, values),
-        timeout=runbook.runbook.settings.timeout or settings.SCRIPT_TIMEOUT_SECONDS,
-    )
+    timeout = runbook.runbook.settings.timeout or settings.SCRIPT_TIMEOUT_SECONDS
+    source = without_history(runbook.source)
+    return _record(actor, runbook, start, source=source, parent_id=parent, timeout=timeout, **_given(runbook, values))
 
 
 def cancel_run(actor: Actor, run: Run) -> None:
@@ -119,7 +108,9 @@ def _check_claims(actor: Actor, runbook: LibraryRunbook, *, parent: int | None) 
         return
     ended = {"state": State.REFUSED, "return_code": 403, "ended_at": timezone.now()}
     refusal = rules.Refused(actor, runbook.runbook.claims)
-    settle_refused(_record(actor, runbook, values={}, timeout=0, parent_id=parent, **ended), str(refusal))
+    # Without the source: who may run nothing could fill the disk with it.
+    run = _record(actor, runbook, values={}, timeout=0, parent_id=parent, **ended)
+    settle_refused(run, str(refusal), is_readable=bool(runbook.source))
     _tell_parent(parent, runbook, refusal)
     raise refusal
 
@@ -138,16 +129,39 @@ def _tell_parent(parent: int | None, runbook: LibraryRunbook, refusal: Exception
         launch.note(Run(pk=parent), f"refused: {runbook.path}: {refusal}")
 
 
+def _worth_waiting_for(earlier: Run, *, parent: int | None) -> Run:
+    """The run that a key has started already; raises CannotRun if it waits for the place of the run that asks."""
+    if parent not in (None, earlier.parent_id) and earlier.state == State.QUEUED:
+        raise CannotRun(
+            f"This key has started run #{earlier.pk} already, which waits for a place, and the run whose script asks "
+            "holds one: ask again when it has begun, or send another Idempotency-Key."
+        )
+    return earlier
+
+
+def _given(runbook: LibraryRunbook, values: Mapping[str, str]) -> dict[str, object]:
+    """What a run's row keeps of these values: the secret ones sealed, and a warning of each that nobody asked for."""
+    checked = checked_values(runbook.runbook, values, provided=provided_values())
+    requirements = (*runbook.runbook.requirements, *strays(runbook.runbook, values))
+    secret = {requirement.name for requirement in requirements if requirement.secret}
+    hidden = {name: value for name, value in checked.items() if name in secret}
+    return {
+        "values": {name: sealing.SHOWN if name in secret else value for name, value in checked.items()},
+        "sealed_values": sealing.seal(hidden) if hidden else None,
+        "warnings": stray_warnings(runbook.runbook, values),
+    }
+
+
 def _record(actor: Actor, runbook: LibraryRunbook, start: idempotency.Start | None = None, **fields: object) -> Run:
     claims = {claim: list(values) for claim, values in actor.claims.items()}
-    asked = {"source": without_history(runbook.source), "correlation_id": correlation.current()}
+    fields |= {"runbook": runbook.path, "actor": actor.id, "claims": claims, "correlation_id": correlation.current()}
     try:
         with transaction.atomic():
-            ancestry.lock_parent(fields.get("parent_id"))
-            run = Run.objects.create(runbook=runbook.path, actor=actor.id, claims=claims, **asked, **fields)
+            ancestry.lock_parent(fields["parent_id"])
+            run = Run.objects.create(**fields)
             if start and (first := start.first_run(run)) != run:
                 transaction.set_rollback(True)
-                return first
+                return _worth_waiting_for(first, parent=run.parent_id)
             if run.is_active:
                 # Made before anybody can know of the run, so that readers can wait in it for the first line.
                 prepare_folder(run.folder)

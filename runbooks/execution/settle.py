@@ -50,10 +50,12 @@ def settle(run: Run, result: Result | None) -> None:
         shutil.rmtree(run.work, ignore_errors=True)
 
 
-def settle_refused(run: Run, reason: str) -> None:
-    """Tell of an attempt that was refused; in the History at most once a minute for each actor and runbook."""
-    # Without a source the file could not be read, and may be too large to try that again.
-    if settings.HISTORY_ENTRIES and run.source and _takes_the_minute(run):
+def settle_refused(run: Run, reason: str, *, is_readable: bool) -> None:
+    """Tell of an attempt that was refused; in the History at most once a minute for each actor and runbook.
+
+    A file that is not readable may be too large, too: it gets no entry.
+    """
+    if settings.HISTORY_ENTRIES and is_readable and _takes_the_minute(run):
         entry = _entry(run, State.REFUSED, run.return_code, run.ended_at, stderr=reason)
         warnings = _guarded(_append_to_history, run, entry)
         if warnings:

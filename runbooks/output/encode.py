@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from runbooks.output.text import Text
 
+LINE_ENDS = {"\x85": r"\u0085", "\u2028": r"\u2028", "\u2029": r"\u2029"}
+
 
 def sse(data: str, *, event: str = "", id: int | None = None) -> bytes:
     r"""One event; https://html.spec.whatwg.org/multipage/server-sent-events.html.
@@ -18,7 +20,11 @@ def sse(data: str, *, event: str = "", id: int | None = None) -> bytes:
 
 
 def json_bytes(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
+    """JSON on one line, for those as well who take these characters of Unicode for the end of one."""
+    text = json.dumps(value, ensure_ascii=False)
+    for code, escape in LINE_ENDS.items():
+        text = text.replace(code, escape)
+    return text.encode("utf-8", "replace")
 
 
 class Encoder(ABC):
@@ -27,12 +33,17 @@ class Encoder(ABC):
     content_type: bytes
     greeting: bytes  # sent at once: a server may hold back the headers until there is a body
     heartbeat: bytes
+    is_live = True  # whether it has the output as it comes, and not at the end alone
 
     @abstractmethod
     def output(self, piece: Text) -> bytes: ...
 
     @abstractmethod
     def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]: ...
+
+    @abstractmethod
+    def failed(self, failure: bytes) -> bytes:
+        """What ends the answer instead, if the client may not have the rest."""
 
 
 class Whole(Encoder):
@@ -41,12 +52,16 @@ class Whole(Encoder):
     content_type = b"application/json"
     greeting = b""
     heartbeat = b" "
+    is_live = False
 
     def output(self, piece: Text) -> bytes:
         return b""
 
     def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]:
         yield from answer
+
+    def failed(self, failure: bytes) -> bytes:
+        return failure
 
 
 class Events(Encoder):
@@ -64,6 +79,9 @@ class Events(Encoder):
         yield from answer
         yield b"\n\n"
 
+    def failed(self, failure: bytes) -> bytes:
+        return b"event: error\ndata: %b\n\n" % failure
+
 
 class JsonLines(Encoder):
     """One JSON object a line: `{"event", "id", "data"}`, as an event has them; silence is an event `ping`."""
@@ -78,3 +96,6 @@ class JsonLines(Encoder):
         yield b'{"event": "done", "id": %d, "data": ' % offset
         yield from answer
         yield b"}\n"
+
+    def failed(self, failure: bytes) -> bytes:
+        return b'{"event": "error", "data": %b}\n' % failure

@@ -19,6 +19,7 @@ from django.http.request import split_domain_port, validate_host
 
 from runbooks.access.actor import Actor
 from runbooks.access.identify import actor_of_session, session_of
+from runbooks.access.tokens import NoKeys
 from runbooks.threads import in_thread
 from runbookweb import correlation, metrics
 
@@ -30,6 +31,7 @@ HEADERS = [
 ]
 ASK_AGAIN = 30.0  # seconds after which a stream asks whether its viewer may still see it
 TEXT = b"text/plain; charset=utf-8"
+UNKNOWN = b"Something went wrong here; the server's log says what."
 logger = logging.getLogger(__name__)
 
 
@@ -87,7 +89,7 @@ class Stream(AsyncHttpConsumer):
         if isinstance(problem, Http404):
             return Failure(404, b"There is nothing here that you may see.")
         logger.error("A stream of %s broke", self.scope["path"], exc_info=problem)
-        return Failure(500, b"Something went wrong here; the server's log says what.")
+        return Failure(500, UNKNOWN)
 
     async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
         self.scope, self.base_send = scope, send
@@ -130,7 +132,8 @@ class Stream(AsyncHttpConsumer):
         """Ask once in a while whether the viewer may still see this: a sign-out or a lost role ends a stream."""
         if time.monotonic() - self.asked_at > ASK_AGAIN:
             self.asked_at = time.monotonic()
-            await in_thread(self._admit)
+            with contextlib.suppress(NoKeys):  # a provider that is down does not end what it has allowed
+                await in_thread(self._admit)
 
     @property
     def method(self) -> str:
@@ -153,11 +156,28 @@ class Stream(AsyncHttpConsumer):
             with metrics.READERS.track_inprogress():
                 await self.pump()
         except Exception as problem:
-            failure = self.failure(problem)
-            if not self.has_begun:
-                await self._fail(failure)
+            await self._end_with(problem)
         with contextlib.suppress(Exception):
             await self.send_body(b"")
+
+    async def answer_failure(self, failure: Failure) -> None:
+        """Answer with this instead of the stream."""
+        headers = [(b"Content-Type", failure.content_type), *HEADERS, *failure.headers]
+        await self.send_headers(status=failure.status, headers=headers)
+        await self.send_body(failure.body, more_body=True)
+
+    async def break_off(self, failure: Failure) -> None:
+        """Say why the answer ends before it is whole, if its form has a way to."""
+
+    async def _end_with(self, problem: Exception) -> None:
+        try:
+            failure = self.failure(problem)
+            await (self.break_off(failure) if self.has_begun else self.answer_failure(failure))
+        except Exception:
+            # Without an answer, the client would wait for ever.
+            logger.exception("The end of a stream of %s could not be told", self.scope["path"])
+            if not self.has_begun:
+                await self.answer_failure(Failure(500, UNKNOWN))
 
     def check_request(self) -> None:
         """Refuse a method or a host that is not served; raises Refusal."""
@@ -170,11 +190,6 @@ class Stream(AsyncHttpConsumer):
 
     def _admit(self) -> None:
         self.admit(self.identify())
-
-    async def _fail(self, failure: Failure) -> None:
-        headers = [(b"Content-Type", failure.content_type), *HEADERS, *failure.headers]
-        await self.send_headers(status=failure.status, headers=headers)
-        await self.send_body(failure.body, more_body=True)
 
     async def _until_gone(self, receive: Callable) -> None:
         body = b""

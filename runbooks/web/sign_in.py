@@ -1,6 +1,5 @@
 """The sign-in page: an account, single sign-on, or the development sign-in for whoever sits at this machine."""
 
-import ipaddress
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -15,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from runbooks.access import accounts, identify, oidc
 from runbooks.access.actor import Actor
 from runbooks.web.forms import SignIn
+from runbookweb.env import is_loopback
 
 QUICK_ROLES = ("sre", "admin", "api")
 
@@ -81,13 +81,6 @@ def is_allowed(request: HttpRequest) -> bool:
     # Through a proxy everybody seems to sit at this machine.
     is_direct = not {"X-Forwarded-For", "Forwarded"} & set(request.headers)
     return settings.ENABLE_LOGIN and is_direct and is_loopback(request.META.get("REMOTE_ADDR", ""))
-
-
-def is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _with_account(request: HttpRequest) -> HttpResponse:

@@ -115,6 +115,10 @@ def test_a_published_key_signs(provider):
     assert read(signed(roles=["sre"])).actor == Actor("alice", {"roles": ("sre",)})
 
 
+def test_a_claim_run_of_the_provider_makes_no_script_of_a_person(provider):
+    assert read(signed(run=7)).run is None
+
+
 def test_keys_are_fetched_once(provider):
     for _ in range(3):
         read(signed())

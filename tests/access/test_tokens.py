@@ -222,12 +222,32 @@ def test_without_a_secret_only_our_own_tokens_are_accepted(configure):
 
 @pytest.mark.django_db
 def test_a_runs_token_dies_with_its_run():
-    run = Run.objects.create(runbook="a.md", actor="alice", timeout=600, source="")
+    claims = {claim: list(values) for claim, values in ALICE.claims.items()}
+    run = Run.objects.create(runbook="a.md", actor="alice", claims=claims, timeout=600, source="")
     token, _ = issue(ALICE, run=run.pk, lifetime=timedelta(days=30))
     assert (read(token).actor, read(token).run) == (ALICE, run.pk)
     assert run.take()
     assert read(token).actor == ALICE
     run.move(State.RUNNING, state=State.SUCCEEDED)
+    with pytest.raises(BadToken, match="run that has ended"):
+        read(token)
+
+
+@pytest.mark.django_db
+def test_a_runs_token_is_short_however_many_claims_the_actor_has():
+    many = {"roles": tuple(f"group-{number:032}" for number in range(1000))}
+    run = Run.objects.create(
+        runbook="a.md", actor="alice", claims={"roles": list(many["roles"])}, timeout=600, source=""
+    )
+    token, _ = issue(Actor("alice", many), run=run.pk)
+    assert len(token) < 400
+    assert read(token).actor == Actor("alice", many)
+
+
+@pytest.mark.django_db
+def test_a_runs_token_is_for_who_asked_for_the_run():
+    run = Run.objects.create(runbook="a.md", actor="bob", claims={"roles": ["dba"]}, timeout=600, source="")
+    token, _ = issue(ALICE, run=run.pk)
     with pytest.raises(BadToken, match="run that has ended"):
         read(token)
 

@@ -3,14 +3,16 @@
 import json
 
 import pytest
+from django.db import OperationalError
 from django.http import Http404
 from django.test import Client
 
 from runbooks import library as files
 from runbooks.access.actor import Actor
 from runbooks.access.tokens import NoKeys, issue
+from runbooks.api.bodies import read_body
 from runbooks.api.errors import MOST_BYTES, ApiError, body_of, failure_of
-from runbooks.api.schemas import ExecuteBody, read_body
+from runbooks.api.schemas import ExecuteBody
 from runbooks.document.validate import InvalidValues
 from runbooks.execution import control
 from tests.conftest import client_of
@@ -48,6 +50,7 @@ def told(answer) -> tuple[int, str]:
         (Http404("There is no run #7."), 404),
         (ApiError(418, "It is a teapot."), 418),
         (InvalidValues({"HOST": "a value is needed."}), 400),
+        (OperationalError("database is locked by hunter2"), 503),
         (KeyError("the password is hunter2"), 500),
     ],
 )

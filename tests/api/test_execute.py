@@ -90,6 +90,19 @@ def test_what_looks_secret_is_kept_secret_although_nobody_asked_for_it(alice, se
     assert b"hunter2" not in (server.data / "runs" / str(run["run_id"]) / "log").read_bytes()
 
 
+def test_a_form_that_cannot_be_read_starts_nothing(alice):
+    runs = alice.client.get("/api/runs").json()["runs"]
+    status, sentence = failure(alice.execute("true.md", Accept="text/plain; q*=nope''%41"))
+    assert (status, sentence.partition(":")[0]) == (400, "Accept")
+    assert alice.client.get("/api/runs").json()["runs"] == runs
+
+
+def test_a_type_that_cannot_be_read_is_refused(alice):
+    kind = {"Content-Type": "application/json; charset*=nope''%41"}
+    for path in ("/api/runs/1/cancel", "/api/runbooks/say.md/execute", "/dev-login", "/login/"):
+        assert failure(alice.client.post(path, content=b"{", headers=kind))[0] == 400
+
+
 @pytest.mark.parametrize("stack", ["[", "[7]", '[["true.md"]]', '["\\ud800", "true.md"]', "[" * 10_000, "a," * 200])
 def test_a_recursion_stack_is_a_list_of_names(alice, stack):
     status, sentence = failure(alice.execute("true.md", **{"X-Recursion-Stack": stack}))

@@ -48,6 +48,21 @@ def test_a_key_is_its_actors_own(start):
     assert start() != start(actor=CAROL)
 
 
+def test_a_script_does_not_wait_for_a_run_that_waits_for_the_place_of_the_scripts_own(start, library, a_runbook):
+    library.add("parent.md", a_runbook(name="parent"))
+    outside, parent = start(), start("", path="parent.md", values={})
+    with pytest.raises(control.CannotRun, match=f"#{outside.pk} already, which waits for a place"):
+        start(parent=parent.pk)
+    outside.take()
+    assert start(parent=parent.pk) == outside
+
+
+def test_a_script_may_ask_again_for_its_own_sub_run(start, library, a_runbook):
+    library.add("parent.md", a_runbook(name="parent"))
+    parent = start("", path="parent.md", values={})
+    assert start(parent=parent.pk) == start(parent=parent.pk)
+
+
 def test_the_order_of_the_values_makes_no_difference(start):
     assert start(values={"HOST": "db-2", "PORT": "81"}) == start(values={"PORT": "81", "HOST": "db-2"})
 

@@ -97,6 +97,10 @@ def test_what_is_too_large_to_be_read_is_not_read_for_its_history(attempt, libra
     assert (run.state, run.is_in_history, run.warnings) == (State.REFUSED, False, [])
 
 
+def test_attempts_do_not_fill_the_disk_with_what_was_refused(attempt):
+    assert attempt().source == ""
+
+
 def test_no_history_is_kept_where_none_is_wanted(attempt, library, settings, source):
     settings.HISTORY_ENTRIES = 0
     assert not attempt().is_in_history

@@ -119,3 +119,17 @@ async def test_what_breaks_before_the_start_is_a_500_that_tells_nothing(session,
     assert b"before the start" not in (await request.receive_output(5))["body"]
     await request.receive_output(5)
     await request.wait(5)
+
+
+class Speechless(BrokenBefore):
+    def failure(self, problem):
+        raise RuntimeError("while the failure was told")
+
+
+async def test_what_breaks_while_a_failure_is_told_leaves_nobody_waiting(session, caplog):
+    request = request_of(session, Speechless)
+    await request.send_input({"type": "http.request", "body": b"", "more_body": False})
+    assert (await request.receive_output(5))["status"] == 500
+    assert "while the failure was told" in caplog.text
+    while (await request.receive_output(5)).get("more_body"):
+        continue
