@@ -5,11 +5,14 @@ import json
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import daphne.server  # before any import of Twisted's reactor, which cannot be replaced once it is there
 from daphne.http_protocol import WebRequest
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
+
+from runbookweb.programs import is_for_programs
 
 # How long tasks may take for their `finally` once the server stops.
 GRACE_SECONDS = 1.5
@@ -20,8 +23,6 @@ LINGER_SECONDS = 5
 # Daphne believes whoever sends a root of the paths, and Django fails at a path that is not below it; it fails itself at
 # a subprotocol that is not ASCII, and no socket of ours speaks any.
 HARMFUL = (b"Daphne-Root-Path", b"Sec-WebSocket-Protocol")
-# Who asks here is a program, and reads JSON.
-PROGRAMS = (b"/api/", b"/dev-login")
 GOING_AWAY = 1001
 
 
@@ -134,7 +135,7 @@ class Body:
 def too_long(path: bytes, *, most: int) -> bytes:
     """The whole answer to a request with too long a body, for a program or for a person."""
     sentence = f"The request is too long: send no more than {most} bytes."
-    for_program = path.startswith(PROGRAMS)
+    for_program = is_for_programs(unquote(path.partition(b"?")[0]))
     body = json.dumps({"success": False, "error": sentence}) if for_program else sentence + "\n"
     kind = "application/json" if for_program else "text/plain"
     head = f"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: {kind}\r\n"

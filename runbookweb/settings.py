@@ -3,8 +3,9 @@
 import os
 from datetime import timedelta
 
-from runbookweb.env import BASE_DIR, Configuration
+from runbookweb.env import Configuration
 from runbookweb.log import JsonLines, without_clients_tracebacks
+from runbookweb.readers import BASE_DIR
 
 CONFIGURATION = Configuration(os.environ)
 
@@ -57,7 +58,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "runbooks.api.gate.ApiMiddleware",
-    "runbooks.access.identify.SecureCookiesMiddleware",
+    "runbookweb.cookies.SecureCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

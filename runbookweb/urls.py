@@ -3,8 +3,8 @@
 from django.contrib import admin
 from django.urls import path
 
-from runbooks.api import description, routes
-from runbooks.web import dev_login, errors, observe, pages, sign_in, single_sign_on
+from runbooks.api import description, dev_login, routes
+from runbooks.web import errors, observe, pages, sign_in, single_sign_on
 
 urlpatterns = [
     path("", pages.home, name="home"),

@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
 from runbooks.access.actor import Actor
 from runbooks.access.tokens import issue
-from runbooks.execution.launch import prepare_folder
+from runbooks.execution import folder
 from runbooks.models import Run, State
 from runbookweb.asgi import application
 from tests.conftest import client_of
@@ -135,7 +135,7 @@ def run(library, a_runbook) -> Run:
 
 def a_run_of(runbook: str) -> Run:
     run = Run.objects.create(runbook=runbook, actor="dora", timeout=600, state=State.SUCCEEDED, source="# guarded")
-    prepare_folder(run.folder)
+    folder.prepare(run.folder)
     return run
 
 

@@ -301,7 +301,8 @@ def test_a_reader_that_leaves_does_not_end_the_run(ready):
 
 
 def test_ctrl_c_is_heard_while_nobody_reads_the_output(ready):
-    ready.add("flood", "trap 'exit 7' TERM; seq 1 200000; sleep 60 & wait")
+    # The signal goes to the whole group: without its own trap, seq might be ended before it has printed everything.
+    ready.add("flood", "trap 'exit 7' TERM; (trap '' TERM; exec seq 1 200000); sleep 60 & wait")
     command = [sys.executable, "manage.py", "execute", "flood"]
     options = {"cwd": ROOT, "env": os.environ | ready.environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **options) as process:

@@ -88,7 +88,7 @@ def test_a_body_that_is_too_long_is_refused_and_costs_no_memory(server, chunked)
     assert server.state()["peak"] - before < 5 * MEGABYTE
 
 
-@pytest.mark.parametrize("path", ["/api/length", "/dev-login"])
+@pytest.mark.parametrize("path", ["/api/length", "/dev-login", "/dev-login?a=/", "/%61pi/length?a"])
 def test_a_program_reads_in_json_that_its_body_is_too_long(server, path):
     head, body = post(server, 4 * MEGABYTE, path=path).split(b"\r\n\r\n")
     assert b"Content-Type: application/json\r\n" in head

@@ -41,19 +41,6 @@ class ActorMiddleware:
         return self.get_response(request)
 
 
-class SecureCookiesMiddleware:
-    """Has browsers that come by TLS send our cookies by TLS alone; to others such a cookie would be of no use."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        for cookie in response.cookies.values() if request.is_secure() else ():
-            cookie["secure"] = True
-        return response
-
-
 def actor_of_session(session: SessionBase | Mapping) -> Actor | None:
     """Who signed in with this session, or None. An account is read anew each time: what it may do can change."""
     if accounts.is_signed_in(session):

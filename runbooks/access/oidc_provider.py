@@ -19,7 +19,7 @@ from mozilla_django_oidc.utils import import_from_settings
 from mozilla_django_oidc.views import OIDCAuthenticationRequestView
 
 from runbooks.access.tokens import LEEWAY, REQUIRED
-from runbookweb.env import keys_url
+from runbookweb.readers import keys_url
 
 logger = logging.getLogger(__name__)
 TIMEOUT = 3

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import path
 
 from runbooks.access.actor import Actor
-from runbooks.api.answers import run_json, with_output
+from runbooks.api.as_json import run_json, with_output
 from runbooks.api.bodies import read_body
 from runbooks.api.errors import MOST_BYTES, ApiError
 from runbooks.api.schemas import ExecuteBody
@@ -38,9 +38,9 @@ class Followed(RunStream):
             await self._send_part(part)
             await self.admit_again()
         self.run = reader.run
-        await self.send_pieces(self.encoder.done(self.answer(reader.offset), offset=reader.offset))
+        await self.send_pieces(self.encoder.done(self.ending(reader.offset), offset=reader.offset))
 
-    def answer(self, end: int) -> Iterable[bytes]:
+    def ending(self, end: int) -> Iterable[bytes]:
         """What the end says of the run."""
         return [json_bytes(run_json(self.run))]
 
@@ -79,7 +79,7 @@ class Execute(Followed):
         else:
             await super().pump()
 
-    def answer(self, end: int) -> Iterator[bytes]:
+    def ending(self, end: int) -> Iterator[bytes]:
         return with_output(self.run, after=0, end=end)
 
     def more_headers(self) -> list[tuple[bytes, bytes]]:

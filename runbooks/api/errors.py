@@ -17,6 +17,8 @@ from runbookweb import correlation
 MOST_BYTES = 1024 * 1024  # of a body
 MOST_ERRORS = 20
 LONGEST_NAME = 100  # of what a client sent and reads again in a sentence
+LONGEST_ERROR = 500
+LONGEST_SENTENCE = 2000
 TOO_LARGE = f"The body has more than {MOST_BYTES} bytes; send less."
 SENTENCES = {
     "missing": "it is missing.",
@@ -44,7 +46,7 @@ def failure_of(problem: Exception) -> ApiError:
     """What a program is told of this exception; one that nobody expected is logged, and told without its details."""
     if isinstance(problem, ApiError):
         return problem
-    for kind, told in ANSWERS:
+    for kind, told in KNOWN:
         if isinstance(problem, kind):
             return told(problem)
     logger.error("A request of the API failed", exc_info=problem)
@@ -60,16 +62,31 @@ def body_of(error: ApiError) -> dict[str, Any]:
     return {"success": False, "error": error.sentence, **error.more}
 
 
+def unusable(beginning: str, errors: Sequence[str], **more: Any) -> ApiError:
+    """The answer to what cannot be used for these reasons; of a great many the first, and of a long one the beginning.
+
+    A body is as full of mistakes as its sender likes.
+    """
+    shown = [cut(error, most=LONGEST_ERROR) for error in errors[:MOST_ERRORS]]
+    rest = f" And {len(errors) - MOST_ERRORS} more." if len(errors) > MOST_ERRORS else ""
+    sentence = cut(f"{beginning}: {' '.join(shown)}", most=LONGEST_SENTENCE) + rest
+    return ApiError(400, sentence, **{"errors": shown, "warnings": [], **more})
+
+
 def misfits(problems: Sequence[Mapping[str, Any]], *, of: str) -> ApiError:
-    """What pydantic found wrong with a body or an address: where, and a sentence; of a great many the first."""
-    errors = [f"{_place(problem)}: {_sentence(problem)}" for problem in problems[:MOST_ERRORS]]
-    return ApiError(400, f"{of} cannot be used: {' '.join(errors)}", errors=errors, warnings=[])
+    """What pydantic found wrong with a body or an address: where, and a sentence."""
+    return unusable(f"{of} cannot be used", [f"{_place(problem)}: {_sentence(problem)}" for problem in problems])
 
 
-def cut(name: str) -> str:
-    """A name as it can stand in a sentence, and be sent as UTF-8."""
-    shown = name.encode("utf-8", "replace").decode()
-    return shown if len(shown) <= LONGEST_NAME else f"{shown[:LONGEST_NAME]}…"
+def misfit_values(invalid: InvalidValues) -> list[str]:
+    """What is wrong with each of the values, as the client reads it."""
+    return [f"{cut(name)}: {message}" for name, message in invalid.errors.items()]
+
+
+def cut(text: str, *, most: int = LONGEST_NAME) -> str:
+    """A text as it can stand in a sentence, and be sent as UTF-8."""
+    shown = text.encode("utf-8", "replace").decode()
+    return shown if len(shown) <= most else f"{shown[:most]}…"
 
 
 def _place(problem: Mapping[str, Any]) -> str:
@@ -91,8 +108,7 @@ def _with(status: int, sentence: str = "", **headers: str) -> Callable[[Exceptio
 
 
 def _invalid(problem: InvalidValues) -> ApiError:
-    errors = [f"{name}: {message}" for name, message in problem.errors.items()]
-    return ApiError(400, f"The values cannot be used: {'; '.join(errors)}", errors=errors, warnings=[])
+    return unusable("The values cannot be used", misfit_values(problem))
 
 
 def _no_database(problem: OperationalError) -> ApiError:
@@ -107,7 +123,7 @@ def _not_found(problem: Http404) -> ApiError:
 
 
 # The first that fits answers: a narrower exception stands before the one that it is a kind of.
-ANSWERS: tuple[tuple[type[Exception], Callable[[Any], ApiError]], ...] = (
+KNOWN: tuple[tuple[type[Exception], Callable[[Any], ApiError]], ...] = (
     (NoKeys, _with(503, **{"Retry-After": "10"})),
     (BadToken, _with(401, **{"WWW-Authenticate": "Bearer"})),
     (InvalidValues, _invalid),

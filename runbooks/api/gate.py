@@ -6,8 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from django.urls import resolve
 
 from runbooks.api.errors import ApiError, body_of, failure_of, wrong_method
-
-PATHS = frozenset({"/api", "/dev-login", "/healthz", "/readyz", "/metrics", "/docs/openapi.yaml"})
+from runbookweb.programs import is_for_programs
 
 
 class ApiMiddleware:
@@ -17,19 +16,15 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return answer(request) if is_for_programs(request.path_info) else self.get_response(request)
+        return response_to(request) if is_for_programs(request.path_info) else self.get_response(request)
 
 
-def is_for_programs(path: str) -> bool:
-    return path.startswith("/api/") or path in PATHS
-
-
-def answer(request: HttpRequest) -> HttpResponse:
+def response_to(request: HttpRequest) -> HttpResponse:
     """The answer of the address, or why there is none; a HEAD is asked as a GET, and the server sends no body."""
     asked = request.method
     request.method = "GET" if asked == "HEAD" else asked
     try:
-        response = _answer(request)
+        response = _response_of_view(request)
     except Exception as problem:
         response = failed(failure_of(problem))
     request.method = asked
@@ -42,7 +37,7 @@ def failed(error: ApiError) -> HttpResponse:
     return JsonResponse(body_of(error), status=error.status, headers=error.headers)
 
 
-def _answer(request: HttpRequest) -> HttpResponse:
+def _response_of_view(request: HttpRequest) -> HttpResponse:
     request.get_host()  # raises DisallowedHost
     request.resolver_match = view, arguments, options = resolve(request.path_info)
     response = view(request, *arguments, **options)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Query
 from ninja.operation import Operation
 from ninja.security.base import AuthBase
@@ -15,11 +15,12 @@ from runbooks import library
 from runbooks.access import identify, rules
 from runbooks.access.tokens import Token
 from runbooks.api import schemas
-from runbooks.api.answers import run_json
+from runbooks.api.as_json import run_json
 from runbooks.api.bodies import read_body
-from runbooks.api.errors import ApiError, failure_of
+from runbooks.api.errors import ApiError, failure_of, misfit_values, unusable
 from runbooks.api.gate import failed
 from runbooks.document.validate import InvalidValues, checked_values, stray_warnings
+from runbooks.document.values import MOST_STRAYS
 from runbooks.execution import control, environment
 from runbooks.library import LibraryRunbook
 from runbooks.models import Run, State
@@ -32,7 +33,6 @@ DESCRIPTION = (
     "Read runbooks, check values, run them, follow and end runs. Each failure is an object with `success: false` and a "
     "sentence in `error`. A GET may be asked with HEAD, too, except where a run is streamed or waited for."
 )
-SAFE = ("GET", "HEAD")
 STATES = ("", *State.values)
 
 
@@ -57,7 +57,7 @@ class Bearer(AuthBase):
     openapi_bearerFormat = "JWT"
 
     def __call__(self, request: HttpRequest) -> Token:
-        session = identify.session_of(request.headers.get("Cookie", "")) if request.method in SAFE else None
+        session = identify.session_of(request.headers.get("Cookie", "")) if request.method == "GET" else None
         return identify.asker(request.headers.get("Authorization", ""), session)
 
 
@@ -66,18 +66,18 @@ api = Api(
 )
 
 
-def answers(schema: type[BaseModel], *failures: int) -> dict[int, type[BaseModel]]:
+def responses(schema: type[BaseModel], *failures: int) -> dict[int, type[BaseModel]]:
     """What an address that needs a token may answer."""
     return {200: schema, **dict.fromkeys((400, 401, *failures, 503), schemas.Failure)}
 
 
-@api.get("/api/runbooks", response=answers(schemas.RunbookList), url_name="runbooks")
+@api.get("/api/runbooks", response=responses(schemas.RunbookList), url_name="runbooks")
 def list_runbooks(request: HttpRequest) -> dict[str, Any]:
     """All runbooks, sorted by filename."""
     return {"success": True, "runbooks": [_named(runbook) for runbook in library.runbooks()]}
 
 
-@api.get("/api/runbooks/{path:rb}/required-env", response=answers(schemas.RequiredEnv, 404), url_name="required-env")
+@api.get("/api/runbooks/{path:rb}/required-env", response=responses(schemas.RequiredEnv, 404), url_name="required-env")
 def required_env(request: HttpRequest, rb: str) -> dict[str, Any]:
     """The variables that a runbook needs, and which of them have to be sent."""
     runbook = library.runbook_for(request.auth.actor, rb)
@@ -93,23 +93,21 @@ def required_env(request: HttpRequest, rb: str) -> dict[str, Any]:
 
 @api.patch(
     "/api/runbooks/{path:rb}/validate",
-    response=answers(schemas.Validated, 404, 413, 415),
+    response=responses(schemas.Validated, 404, 413, 415),
     openapi_extra=schemas.as_request_body(schemas.ValidateBody),
     url_name="validate",
 )
-def validate(request: HttpRequest, rb: str) -> dict[str, Any] | HttpResponse:
+def validate(request: HttpRequest, rb: str) -> dict[str, Any]:
     """Whether a runbook would run with these values; nothing is started."""
     runbook = library.runbook_for(request.auth.actor, rb)
     values = read_body(request.headers.get("Content-Type", ""), request.body, schemas.ValidateBody).env_vars
-    errors = [*map(str, runbook.errors), *_misfits(runbook, values)]
-    found = {"runbook": runbook.path, "errors": errors, "warnings": _warnings(runbook, values)}
-    if not errors:
-        return {"success": True, **found}
-    sentence = f"The runbook cannot run with these values: {' '.join(errors)}"
-    return JsonResponse({"success": False, "error": sentence, **found}, status=400)
+    found = {"runbook": runbook.path, "warnings": _warnings(runbook, values)}
+    if errors := [*map(str, runbook.errors), *_misfits(runbook, values)]:
+        raise unusable("The runbook cannot run with these values", errors, **found)
+    return {"success": True, "errors": [], **found}
 
 
-@api.get("/api/runbooks/{path:rb}", response=answers(schemas.RunbookContent, 404), url_name="runbook")
+@api.get("/api/runbooks/{path:rb}", response=responses(schemas.RunbookContent, 404), url_name="runbook")
 def read_runbook(request: HttpRequest, rb: str) -> dict[str, Any]:
     """What a runbook's file says."""
     runbook = library.runbook_for(request.auth.actor, rb)
@@ -130,7 +128,7 @@ class RunFilter(BaseModel):
     limit: int = Field(50, ge=1, le=MOST_RUNS)
 
 
-@api.get("/api/runs", response=answers(schemas.RunList), url_name="runs")
+@api.get("/api/runs", response=responses(schemas.RunList), url_name="runs")
 def list_runs(request: HttpRequest, wanted: Annotated[RunFilter, Query()]) -> dict[str, Any]:
     """The runs that one may see, newest first."""
     found = list(_runs(library.visible_runs(request.auth.actor), wanted)[: wanted.limit + 1])
@@ -138,7 +136,7 @@ def list_runs(request: HttpRequest, wanted: Annotated[RunFilter, Query()]) -> di
     return {"success": True, "runs": runs, "next": runs[-1]["run_id"] if len(found) > wanted.limit else None}
 
 
-@api.post("/api/runs/{int:run_id}/cancel", response=answers(schemas.Run, 404), url_name="cancel")
+@api.post("/api/runs/{int:run_id}/cancel", response=responses(schemas.Run, 404), url_name="cancel")
 def cancel(request: HttpRequest, run_id: int) -> dict[str, Any]:
     """End a run; one that has ended stays as it is, and is answered as well."""
     actor = request.auth.actor
@@ -153,7 +151,7 @@ def no_socket(request: HttpRequest, run_id: int) -> None:
     raise ApiError(426, "This address is a WebSocket: ask for it with ws:// or wss://.", headers=headers)
 
 
-@api.get("/api/config", response=answers(schemas.Config), by_alias=True, url_name="config")
+@api.get("/api/config", response=responses(schemas.Config), by_alias=True, url_name="config")
 def config(request: HttpRequest) -> dict[str, Any]:
     """How the server is configured, without secrets, and who one is."""
     actor = request.auth.actor
@@ -166,7 +164,7 @@ def config(request: HttpRequest) -> dict[str, Any]:
     return {"config_items": items, "token": {**token, "claims": claims}}
 
 
-@api.post("/api/shutdown", response=answers(schemas.Shutdown, 403), url_name="shutdown")
+@api.post("/api/shutdown", response=responses(schemas.Shutdown, 403), url_name="shutdown")
 def shutdown(request: HttpRequest) -> dict[str, Any]:
     """Start no more runs, and end the server once it has answered; scripts go on. Needs the role admin."""
     if rules.missing_claims(request.auth.actor, ADMIN):
@@ -184,13 +182,14 @@ def _misfits(runbook: LibraryRunbook, values: Mapping[str, str]) -> list[str]:
     try:
         checked_values(runbook.runbook, values, provided=environment.provided_values())
     except InvalidValues as invalid:
-        return [f"{name}: {message}" for name, message in invalid.errors.items()]
+        return misfit_values(invalid)
     return []
 
 
 def _warnings(runbook: LibraryRunbook, values: Mapping[str, str]) -> list[str]:
     of_file = [str(problem) for problem in runbook.problems if problem.severity == "warning"]
-    return of_file + stray_warnings(runbook.runbook, values)
+    # More of them than a start would take are an error already.
+    return of_file + stray_warnings(runbook.runbook, values)[:MOST_STRAYS]
 
 
 def _runs(runs: QuerySet[Run], wanted: RunFilter) -> QuerySet[Run]:

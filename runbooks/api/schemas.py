@@ -1,10 +1,14 @@
 """What programs send and get, as types: bodies are read as them, and the API's description is made from them."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from django.core.exceptions import ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from runbooks.access import development
 from runbooks.models import State
 
 NO_NUL = r"^[^\x00]*$"  # a database may not take one
@@ -24,6 +28,34 @@ def _text(value: object) -> str:
 
 _VALUE = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
 Value = Annotated[str, BeforeValidator(_text), WithJsonSchema(_VALUE)]
+
+
+def _printable(subject: str) -> str:
+    with _as_pydantic_has_it():
+        development.refuse_control_characters(subject)
+    return subject
+
+
+def _roles(value: object) -> tuple[str, ...]:
+    words = value.split(",") if isinstance(value, str) else [] if value is None else value
+    if not isinstance(words, list) or not all(isinstance(word, str) and "," not in word for word in words):
+        raise PydanticCustomError("roles", "it must be a list of strings without commas.")
+    with _as_pydantic_has_it():
+        return development.roles_of(words)
+
+
+@contextlib.contextmanager
+def _as_pydantic_has_it() -> Iterator[None]:
+    """Let a refusal of Django's kind count as one of pydantic's, which knows where in the body it happened."""
+    try:
+        yield
+    except ValidationError as problem:
+        raise PydanticCustomError("unusable", "{sentence}", {"sentence": problem.message}) from None
+
+
+_ROLES = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}, {"type": "null"}]}
+Subject = Annotated[str, AfterValidator(_printable)]
+Roles = Annotated[tuple[str, ...], BeforeValidator(_roles), WithJsonSchema(_ROLES)]
 
 
 class _Sent(BaseModel):
@@ -55,8 +87,9 @@ class ExecuteBody(ValidateBody):
 class SignIn(_Sent):
     """Who one says to be."""
 
-    subject: str = Field(min_length=1, max_length=255)
-    roles: list[str] | str | None = Field(default=None, description="a list, or words with commas between them")
+    model_config = ConfigDict(str_strip_whitespace=True)
+    subject: Subject = Field(min_length=1, max_length=development.LONGEST_SUBJECT)
+    roles: Roles = Field(default=(), description="a list, or words with commas between them")
 
 
 class SignedIn(_Answered):
@@ -148,17 +181,21 @@ class RunWithOutput(Run):
 class Event(_Answered):
     """One Server-Sent Event; comments come between them, so that no silence is long."""
 
-    event: Literal["stdout", "stderr", "done"]
-    id: str = Field(description="where the output ends that has been sent; to go on there, send it as Last-Event-ID")
-    data: str = Field(description="output; of done the run, as JSON")
+    event: Literal["stdout", "stderr", "done", "error"]
+    id: str = Field(
+        default="", description="where the output ends that has been sent; to go on there, send it as Last-Event-ID"
+    )
+    data: str = Field(description="output; of done the run, of error why there is no more, both as JSON")
 
 
 class Line(_Answered):
     """One line of NDJSON, or message of the socket; of a ping there is nothing else."""
 
-    event: Literal["stdout", "stderr", "done", "ping"]
+    event: Literal["stdout", "stderr", "done", "error", "ping"]
     id: int = Field(default=0, description="where the output ends that has been sent; to go on there, send it as after")
-    data: str | RunWithOutput | Run = Field(default="", description="output; of done the run")
+    data: str | RunWithOutput | Run | Failure = Field(
+        default="", description="output; of done the run, of error why there is no more"
+    )
 
 
 class RunList(_Answered):

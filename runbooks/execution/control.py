@@ -15,12 +15,11 @@ from runbooks.access import rules
 from runbooks.access.actor import Actor
 from runbooks.document.parse import without_history
 from runbooks.document.validate import checked_values, stray_warnings, strays
-from runbooks.execution import ancestry, idempotency, launch, sealing
+from runbooks.execution import ancestry, folder, idempotency, sealing
 from runbooks.execution.ancestry import Recursion as Recursion
 from runbooks.execution.environment import provided_values
 from runbooks.execution.idempotency import BadKey as BadKey  # for those who start runs, as the exceptions below
 from runbooks.execution.idempotency import KeyReused as KeyReused
-from runbooks.execution.launch import prepare_folder
 from runbooks.execution.outcomes import tell
 from runbooks.execution.settle import settle_refused
 from runbooks.library import LibraryRunbook
@@ -126,7 +125,7 @@ def _check_ancestry(runbook: LibraryRunbook, *, parent: int | None, stack: Seque
 def _tell_parent(parent: int | None, runbook: LibraryRunbook, refusal: Exception) -> None:
     """Put the reason into the log of the run whose script asks: `curl -s -o` and the like would hide it."""
     if parent is not None:
-        launch.note(Run(pk=parent), f"refused: {runbook.path}: {refusal}")
+        folder.note(Run(pk=parent), f"refused: {runbook.path}: {refusal}")
 
 
 def _worth_waiting_for(earlier: Run, *, parent: int | None) -> Run:
@@ -164,7 +163,7 @@ def _record(actor: Actor, runbook: LibraryRunbook, start: idempotency.Start | No
                 return _worth_waiting_for(first, parent=run.parent_id)
             if run.is_active:
                 # Made before anybody can know of the run, so that readers can wait in it for the first line.
-                prepare_folder(run.folder)
+                folder.prepare(run.folder)
     except ancestry.ParentEnded as problem:
         raise CannotRun(str(problem)) from None
     except OSError as problem:

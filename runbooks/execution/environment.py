@@ -28,10 +28,8 @@ FIXED = {
     "GIT_TERMINAL_PROMPT": "0",
     "PYTHONUNBUFFERED": "1",
 }
-
-
-# A server takes no header that is much longer; who asks is known by the token all the same.
-LONGEST_STACK, MOST_NAMES = 8 * 1024, 100
+# Proxies commonly take no line of a header above 8 KiB, its name included; who asks is known by the token all the same.
+LONGEST_STACK, MOST_NAMES = 4 * 1024, 100
 MARGIN = timedelta(minutes=5)  # a token that outlives its run by mistake is refused, one that dies before it is not
 
 

@@ -1,21 +1,15 @@
-"""Starts the supervisor of a run that a runner has taken, and says whether it still lives.
-
-A run's folder holds its log, the script, the lock that the supervisor keeps, the FIFO that cancels, and the result.
-"""
+"""Takes a queued run and starts its supervisor; what the supervisor tells of it then, and is told, is in folder.py."""
 
 import contextlib
 import errno
-import fcntl
 import logging
 import marshal
 import os
 import py_compile
-import select
 import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -26,35 +20,20 @@ from django.utils import timezone
 from runbooks.document.parse import parse
 from runbooks.document.runbook import Runbook
 from runbooks.document.validate import BadInput, NoInterpreter, input_files, interpreter
-from runbooks.execution import sealing
+from runbooks.execution import folder, sealing
 from runbooks.execution.environment import environment, provided_secrets, run_token
 from runbooks.execution.outcomes import tell
 from runbooks.models import Run, State
-from runbooks.output.entries import NotRegular, append_note, open_regular
+from runbooks.output.entries import append_note
 
 logger = logging.getLogger(__name__)
 
 # Too many files are open, or there is no memory: that says nothing about a run, and passes.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError, NotRegular)
 GRACE = 10  # seconds between SIGTERM and SIGKILL
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 # A virtual environment's python would look for its packages at each start.
 PYTHON = os.path.realpath(sys._base_executable or sys.executable)
-
-
-ENDED = (State.SUCCEEDED, State.FAILED, State.TIMED_OUT, State.CANCELLED)
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a script ended, as its supervisor wrote it down."""
-
-    state: State
-    return_code: int | None
-    ended_at: float
-    killed: int = 0
-    warnings: tuple[str, ...] = ()
 
 
 class NotStarted(Exception):
@@ -62,28 +41,7 @@ class NotStarted(Exception):
 
     def __init__(self, reason: str, state: State = State.FAILED):
         super().__init__(reason)
-        self.result = Result(state, None if state == State.CANCELLED else 127, time.time())
-
-
-@cache
-def compiled_supervisor() -> Path:
-    """The supervisor as byte code: Python keeps none of what it is started with, and would compile it for every run."""
-    try:
-        return Path(py_compile.compile(str(SUPERVISOR), doraise=True))
-    except OSError:
-        return SUPERVISOR  # an installation that is read-only, and only slower
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make the folder of a new run, with an empty log; raises OSError."""
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        # Left from a database that is no more: another run's log must not become the beginning of this one's.
-        folder.rename(folder.with_name(f"{folder.name}.before-{time.time_ns()}"))
-        folder.mkdir(mode=0o700)
-    (folder / "log").touch(mode=0o600)
+        self.result = folder.Result(state, None if state == State.CANCELLED else 127, time.time())
 
 
 def take(run: Run) -> int | None:
@@ -93,8 +51,8 @@ def take(run: Run) -> int | None:
     """
     try:
         if not run.folder.is_dir():
-            prepare_folder(run.folder)  # somebody has deleted it
-        lock = lock_of(run.folder)
+            folder.prepare(run.folder)  # somebody has deleted it
+        lock = folder.lock(run.folder)
     except BlockingIOError:
         return None
     except OSError as problem:
@@ -104,7 +62,7 @@ def take(run: Run) -> int | None:
         _fail_in_the_queue(run, f"{problem.filename}: {problem.strerror}")
         return None
     try:
-        if run.take() and not has_started(run.folder):
+        if run.take() and not folder.has_started(run.folder):
             return lock
     except BaseException:
         os.close(lock)
@@ -145,97 +103,6 @@ def _fail_in_the_queue(run: Run, reason: str) -> None:
         tell(run)
 
 
-def complaint(folder: Path) -> str:
-    """The last line of what a supervisor that failed said."""
-    with contextlib.suppress(OSError):
-        lines = (folder / "supervisor.err").read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
-    return ""
-
-
-def cancel(run: Run) -> None:
-    """Tell the supervisor to end the script; one that has gone needs no telling."""
-    _tell_supervisor(run, f"cancel {run.cancelled_by}")
-
-
-def note(run: Run, text: str) -> None:
-    """Have the supervisor put a line of ours into the log of a run that goes on."""
-    _tell_supervisor(run, f"note {text}")
-
-
-def _tell_supervisor(run: Run, request: str) -> None:
-    line = "".join(character if character.isprintable() else " " for character in request)
-    # A pipe takes so many bytes at once or not at all: half a request could join with another.
-    line = line.encode(errors="replace")[: select.PIPE_BUF - 1].decode(errors="ignore")
-    with contextlib.suppress(OSError):
-        control = os.open(run.folder / "control", os.O_WRONLY | os.O_NONBLOCK)
-        try:
-            os.write(control, f"{line}\n".encode())
-        finally:
-            os.close(control)
-
-
-def is_alive(folder: Path) -> bool:
-    """Whether a supervisor, or a runner about to start one, holds the run's lock."""
-    try:
-        lock = open_regular(folder / "lock")
-    except NOT_THERE:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
-
-
-def has_started(folder: Path) -> bool:
-    """Whether the script may have begun; what cannot be looked into may hold anything."""
-    try:
-        (folder / "started").lstat()
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def read_result(folder: Path) -> Result | None:
-    """How the script ended, once that is known."""
-    try:
-        with os.fdopen(open_regular(folder / "result"), "rb") as file:
-            lines = file.read(65536).decode().splitlines()
-    except (*NOT_THERE, ValueError):
-        return None
-    pairs = [line.partition(" ")[::2] for line in lines]
-    found = dict(pairs)
-    try:
-        result = Result(
-            state=State(found["state"]),
-            return_code=int(found["return_code"]),
-            ended_at=float(found["ended_at"]),
-            killed=int(found["killed"]),
-            warnings=tuple(value for name, value in pairs if name == "warning"),
-        )
-    except (KeyError, ValueError):
-        return None
-    # A script of the same user can write this file too: what the database cannot take is no result.
-    is_sound = result.state in ENDED and 0 <= result.return_code < 1000 and 0 <= result.killed < 10**6
-    return result if is_sound and 0 <= result.ended_at < 10**11 else None
-
-
-def lock_of(folder: Path) -> int:
-    """The run's lock, held until its descriptor is closed; raises BlockingIOError if somebody else has it."""
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise
-    return lock
-
-
 def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
     runbook = parse(run.source.encode(), name=PurePosixPath(run.runbook).stem)
     secrets = _unsealed(run)
@@ -269,6 +136,15 @@ def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
     with contextlib.suppress(BrokenPipeError), supervisor.stdin as pipe:
         pipe.write(specification)
     return supervisor
+
+
+@cache
+def compiled_supervisor() -> Path:
+    """The supervisor as byte code: Python keeps none of what it is started with, and would compile it for every run."""
+    try:
+        return Path(py_compile.compile(str(SUPERVISOR), doraise=True))
+    except OSError:
+        return SUPERVISOR  # an installation that is read-only, and only slower
 
 
 def _unsealed(run: Run) -> dict[str, str]:

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Mapping
-from pathlib import Path
 
 from channels.consumer import AsyncConsumer
 from channels.layers import get_channel_layer
@@ -19,7 +18,7 @@ from channels.routing import ChannelNameRouter
 from channels.worker import Worker
 from django.conf import settings
 
-from runbooks.execution import launch
+from runbooks.execution import folder, launch
 from runbooks.execution.control import RUNNER
 from runbooks.execution.settle import settle
 from runbooks.models import ACTIVE, Run, State
@@ -74,7 +73,7 @@ class Runner:
         for run in await in_runner_thread(running):
             self._look_after(run)
             if run.cancelled_at:
-                launch.cancel(run)
+                folder.cancel(run)
         # What waits when this server is about to end is for the next.
         taken = Counter(self.parents.values())
         for run in [] if drain.is_draining() else await in_runner_thread(queued, taken=taken):
@@ -168,40 +167,31 @@ def start(run: Run, lock: int) -> subprocess.Popen | None:
 
 def tidy() -> None:
     """Remove the working folders of runs that have ended: a server that died at the wrong moment has left them."""
-    left = [folder for folder in settings.EXECUTION_DIR.glob("*") if folder.name.isascii() and folder.name.isdigit()]
-    ended = Run.objects.exclude(state__in=ACTIVE).filter(pk__in=[int(folder.name) for folder in left[:500]])
+    left = [work for work in settings.EXECUTION_DIR.glob("*") if work.name.isascii() and work.name.isdigit()]
+    ended = Run.objects.exclude(state__in=ACTIVE).filter(pk__in=[int(work.name) for work in left[:500]])
     for run in ended.only("pk"):
         # Only what is surely ours: a run of that number began here, and nothing of it lives.
-        if (run.folder / "started").exists() and not launch.is_alive(run.folder):
+        if (run.folder / "started").exists() and not folder.is_alive(run.folder):
             shutil.rmtree(run.work, ignore_errors=True)
 
 
 def settle_if_ended(run: Run) -> bool:
     """Settle a run whose script has ended; True means that this runner need not look after it any more."""
-    if not _exists(run.folder):
+    if not folder.exists(run.folder):
         settle(run, None)  # somebody has deleted it: nobody will ever know
         return True
-    has_started = launch.has_started(run.folder)
+    has_started = folder.has_started(run.folder)
     if has_started and run.sealed_values:
         run.move(State.RUNNING, sealed_values=None)  # not before: without them it could not be started again
     # In this order: a supervisor writes the result before it lets go of the lock.
-    is_alive = launch.is_alive(run.folder)
-    result = launch.read_result(run.folder)
+    is_alive = folder.is_alive(run.folder)
+    result = folder.read_result(run.folder)
     if is_alive and not result:
         return False
-    if result or has_started or launch.has_started(run.folder):
+    if result or has_started or folder.has_started(run.folder):
         settle(run, result)
         return True
     return _begin_again(run)
-
-
-def _exists(folder: Path) -> bool:
-    """Unlike is_dir, this raises if there is no telling, for instance because too many files are open."""
-    try:
-        folder.lstat()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _begin_again(run: Run) -> bool:
@@ -210,13 +200,13 @@ def _begin_again(run: Run) -> bool:
     Under its lock: another server may have come to the same conclusion, and have started it meanwhile.
     """
     try:
-        lock = launch.lock_of(run.folder)
+        lock = folder.lock(run.folder)
     except BlockingIOError:
         return False
     try:
-        if launch.has_started(run.folder):
+        if folder.has_started(run.folder):
             return False
-        complaint = launch.complaint(run.folder)
+        complaint = folder.complaint(run.folder)
         run.refresh_from_db(fields=["cancelled_at", "cancelled_by"])
         if run.cancelled_at:
             settle(run, launch.NotStarted("cancelled", State.CANCELLED).result)

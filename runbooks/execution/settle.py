@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from runbooks.document import history
 from runbooks.document.parse import parse
-from runbooks.execution.launch import Result, complaint
+from runbooks.execution.folder import Result, complaint
 from runbooks.execution.outcomes import tell
 from runbooks.models import Run, State
 from runbooks.output.entries import excerpt

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
+from runbooks.access import development
 from runbooks.document.runbook import Requirement, Runbook
 from runbooks.models import State
 
@@ -16,9 +16,6 @@ CONFIRMATION = "runbookweb.confirm"
 KEY = "runbookweb.key"  # under which one page starts one run, however often its form is sent
 OURS = ("csrfmiddlewaretoken", CONFIRMATION, KEY)
 TRUE = ("true", "yes", "on", "1")
-MAX_SUBJECT = 255
-MAX_ROLES = 50
-MAX_ROLE = 100
 
 
 @dataclass(frozen=True)
@@ -88,29 +85,18 @@ def start_key(post: QueryDict) -> str:
         return ""
 
 
-def _refuse_control_characters(value: str) -> None:
-    if not value.isprintable():
-        raise ValidationError("Use letters, digits, spaces and punctuation only: there is a control character in it.")
-
-
 class SignIn(forms.Form):
     """The development sign-in: whoever one says to be."""
 
-    subject = forms.CharField(label="Subject", max_length=MAX_SUBJECT, validators=[_refuse_control_characters])
-    roles = forms.CharField(
-        label="Roles",
-        max_length=MAX_ROLES * MAX_ROLE,
-        required=False,
-        validators=[_refuse_control_characters],
+    subject = forms.CharField(
+        label="Subject",
+        max_length=development.LONGEST_SUBJECT,
+        validators=[development.refuse_control_characters],
     )
+    roles = forms.CharField(label="Roles", required=False)
 
     def clean_roles(self) -> tuple[str, ...]:
-        roles = tuple(dict.fromkeys(role.strip() for role in self.cleaned_data["roles"].split(",") if role.strip()))
-        if len(roles) > MAX_ROLES:
-            raise ValidationError(f"Give at most {MAX_ROLES} roles; these are {len(roles)}.")
-        if any(len(role) > MAX_ROLE for role in roles):
-            raise ValidationError(f"A role has at most {MAX_ROLE} characters.")
-        return roles
+        return development.roles_of(self.cleaned_data["roles"].split(","))
 
 
 class RunFilter(forms.Form):

@@ -26,7 +26,6 @@ from runbookweb import metrics as counted
 
 OK, NO_RUNNER = "ok", "none here"
 SILENCE = 10.0  # seconds after which a runner that has not looked at the table counts as dead
-PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 GONE = "(gone)"  # no runbook's path: those end in .md
 logger = logging.getLogger(__name__)
 
@@ -61,14 +60,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 class ObserveMiddleware:
-    """Counts the answered requests, and asks nobody who looks at this module's pages who they are."""
+    """Counts the answered requests."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info in PATHS:
-            request.COOKIES = {}  # to look a session up would fail for the very reason that is to be reported
         response = self.get_response(request)
         route = request.resolver_match.view_name if request.resolver_match else "none"
         counted.count_request(method=request.method, route=route, status=response.status_code)

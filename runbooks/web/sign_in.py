@@ -11,10 +11,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from runbooks.access import accounts, identify, oidc
+from runbooks.access import accounts, development, identify, oidc
 from runbooks.access.actor import Actor
 from runbooks.web.forms import SignIn
-from runbookweb.env import is_loopback
 
 QUICK_ROLES = ("sre", "admin", "api")
 
@@ -67,20 +66,13 @@ def page(
     then = then or identify.next_path(request)
     context = {
         "account": account or (AuthenticationForm(request) if accounts.are_there_any() else None),
-        "developer": developer or (SignIn() if is_allowed(request) else None),
+        "developer": developer or (SignIn() if development.is_allowed(request) else None),
         "single_sign_on": _with_next(reverse("single-sign-on"), then) if oidc.is_configured() else "",
         "next": then,
         "quick_roles": QUICK_ROLES,
         "trouble": trouble,
     }
     return render(request, "login.html", context, status=status)
-
-
-def is_allowed(request: HttpRequest) -> bool:
-    """Whether the development sign-in is on, and whoever asks sits at this machine."""
-    # Through a proxy everybody seems to sit at this machine.
-    is_direct = not {"X-Forwarded-For", "Forwarded"} & set(request.headers)
-    return settings.ENABLE_LOGIN and is_direct and is_loopback(request.META.get("REMOTE_ADDR", ""))
 
 
 def _with_account(request: HttpRequest) -> HttpResponse:
@@ -92,7 +84,7 @@ def _with_account(request: HttpRequest) -> HttpResponse:
 
 
 def _as_developer(request: HttpRequest) -> HttpResponse:
-    if not is_allowed(request):
+    if not development.is_allowed(request):
         raise Http404("No sign-in is configured on this server.")
     form = SignIn(request.POST)
     if not form.is_valid():

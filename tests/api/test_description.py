@@ -7,10 +7,10 @@ import yaml
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from runbooks.api import consumers, schemas
-from runbooks.api.answers import run_json
+from runbooks.api.as_json import run_json
 from runbooks.api.description import document
-from runbooks.api.gate import is_for_programs
 from runbooks.models import Run
+from runbookweb.programs import is_for_programs
 from tests.conftest import client_of
 
 pytestmark = pytest.mark.django_db

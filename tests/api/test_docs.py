@@ -13,10 +13,12 @@ import pytest
 
 from runbooks.api import schemas
 from runbooks.api.consumers import LONGEST_WAIT, MOST_NAMES
-from runbooks.api.description import MEANINGS, document
-from runbooks.api.errors import MOST_BYTES
+from runbooks.api.description import document
+from runbooks.api.errors import MOST_BYTES, MOST_ERRORS
+from runbooks.api.operations import MEANINGS
 from runbooks.api.routes import MOST_RUNS
-from runbooks.document.values import LARGEST_TOTAL, LARGEST_VALUE
+from runbooks.document.values import LARGEST_TOTAL, LARGEST_VALUE, MOST_STRAYS
+from runbooks.output.stream import ASK_AGAIN
 from tests.browser.server import Server
 from tests.processes import ROOT
 
@@ -160,7 +162,10 @@ def test_each_address_is_spoken_of(path):
         f"| a body | {MOST_BYTES // 1024**2} MiB |",
         f"| a value, all values together | {LARGEST_VALUE // 1024} KiB, {LARGEST_TOTAL // 1024} KiB |",
         f"| `wait` | {LONGEST_WAIT} s |",
+        f"| variables that the runbook does not ask for | {MOST_STRAYS} |",
+        f"| what a failure tells | the first {MOST_ERRORS} of",
         f"| a page of runs | {MOST_RUNS} |",
+        f"Every {ASK_AGAIN:.0f} seconds an open answer asks again",
         f"at most {MOST_NAMES} names",
     ],
 )

@@ -9,7 +9,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from runbooks.access.identify import KEY
 from runbooks.api.consumers import RunDetail, RunEvents, RunSocket
-from runbooks.execution.launch import prepare_folder
+from runbooks.execution import folder
 from runbooks.models import Run, State
 from runbooks.output import stream
 from runbooks.output.entries import append_note
@@ -31,7 +31,7 @@ def session(transactional_db, monkeypatch) -> SessionStore:
 @pytest.fixture
 def run(transactional_db) -> Run:
     run = Run.objects.create(runbook="gone.md", actor="alice", timeout=600, state=State.RUNNING, source="# gone")
-    prepare_folder(run.folder)
+    folder.prepare(run.folder)
     return run
 
 

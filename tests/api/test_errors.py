@@ -11,7 +11,7 @@ from runbooks import library as files
 from runbooks.access.actor import Actor
 from runbooks.access.tokens import NoKeys, issue
 from runbooks.api.bodies import read_body
-from runbooks.api.errors import MOST_BYTES, ApiError, body_of, failure_of
+from runbooks.api.errors import LONGEST_ERROR, LONGEST_SENTENCE, MOST_BYTES, MOST_ERRORS, ApiError, body_of, failure_of
 from runbooks.api.schemas import ExecuteBody
 from runbooks.document.validate import InvalidValues
 from runbooks.execution import control
@@ -66,6 +66,14 @@ def test_values_that_do_not_fit_are_told_one_by_one():
     body = body_of(failure_of(InvalidValues({"HOST": "a value is needed.", "PORT": "this must be a number."})))
     assert body["errors"] == ["HOST: a value is needed.", "PORT: this must be a number."]
     assert body["warnings"] == []
+
+
+def test_of_many_and_long_mistakes_the_first_are_told_and_how_many_there_are():
+    body = body_of(failure_of(InvalidValues({f"V{number}": "x" * 10_000 for number in range(MOST_ERRORS + 7)})))
+    assert [error.partition(":")[0] for error in body["errors"]] == [f"V{number}" for number in range(MOST_ERRORS)]
+    assert {len(error) for error in body["errors"]} == {LONGEST_ERROR + len("…")}
+    assert len(body["error"]) < LONGEST_SENTENCE + 50
+    assert body["error"].endswith("… And 7 more.")
 
 
 def test_a_fault_of_ours_is_told_with_the_id_that_the_log_has(program, monkeypatch, caplog):
@@ -179,6 +187,27 @@ def test_a_bad_body_is_refused_in_words(program, kind, body, status, says):
     assert told(answer)[0] == status
     assert says in told(answer)[1]
     assert len(told(answer)[1]) < 500
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {f"RUNBOOK_{number}": "" for number in range(45_000)},
+        {f"V{number}": "" for number in range(70_000)},
+        {f"V{number}": [] for number in range(70_000)},
+        {"N" * 1_000_000: ""},
+        {"N" * 1_000_000: []},
+        {"HOST": "h" * 1_000_000},
+    ],
+    ids=["refused", "unknown", "of a wrong type", "one name", "one name of a wrong type", "one value"],
+)
+def test_a_large_body_full_of_mistakes_gets_a_small_answer(program, values):
+    body = json.dumps({"env_vars": values})
+    answer = program.patch("/api/runbooks/a.md/validate", body, content_type=JSON)
+    assert MOST_BYTES * 0.8 < len(body) <= MOST_BYTES
+    assert told(answer)[0] == 400
+    assert len(answer.content) < 15_000
+    assert 0 < len(answer.json()["errors"]) <= MOST_ERRORS
 
 
 @pytest.mark.parametrize(

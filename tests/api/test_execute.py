@@ -64,6 +64,13 @@ def test_what_cannot_be_used_is_refused_with_a_sentence(alice, body, says):
     assert says in sentence + str(answer.json().get("errors"))
 
 
+def test_a_large_body_full_of_mistakes_gets_a_small_answer(alice):
+    for values in ({f"RUNBOOK_{number}": "" for number in range(40_000)}, {"N" * 1_000_000: "a"}):
+        answer = alice.execute("say.md", {"env_vars": values})
+        assert failure(answer)[0] == 400
+        assert len(answer.content) < 15_000
+
+
 def test_what_is_sent_without_its_type_or_too_long_is_refused(alice):
     address = "/api/runbooks/say.md/execute"
     assert failure(alice.client.post(address, content="WORD=a"))[0] == 415

@@ -6,7 +6,7 @@ from channels.testing import ApplicationCommunicator
 from runbooks.access.actor import Actor
 from runbooks.access.tokens import issue
 from runbooks.api.consumers import RunSocket
-from runbooks.execution.launch import prepare_folder
+from runbooks.execution import folder
 from runbooks.models import Run, State
 from runbooks.output import stream
 from runbooks.output.entries import append_note
@@ -15,7 +15,7 @@ from runbooks.threads import in_thread
 
 def a_run() -> Run:
     run = Run.objects.create(runbook="gone.md", actor="alice", timeout=600, state=State.RUNNING, source="# gone")
-    prepare_folder(run.folder)
+    folder.prepare(run.folder)
     return run
 
 

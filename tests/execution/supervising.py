@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from runbooks.execution import launch
+from runbooks.execution.folder import Result, read_result
 from runbooks.output.entries import Entry, parse
 
 T = TypeVar("T")
@@ -76,10 +77,10 @@ class Supervised:
                 found.append(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip())
         return sorted(found)
 
-    def ended(self) -> launch.Result:
+    def ended(self) -> Result:
         until(lambda: self.process.poll() is not None)
         assert (self.folder / "supervisor.err").read_text() == ""
-        result = launch.read_result(self.folder)
+        result = read_result(self.folder)
         assert result
         return result
 

@@ -7,7 +7,7 @@ import pytest
 from runbooks import library as runbook_library
 from runbooks.access.actor import Actor
 from runbooks.access.rules import Refused
-from runbooks.execution import ancestry, launch
+from runbooks.execution import ancestry, folder
 from runbooks.execution.control import CannotRun, Recursion, cancel_run, start_run
 from runbooks.models import Run, State
 
@@ -98,7 +98,7 @@ def test_a_long_chain_is_shown_by_its_ends(within):
 def test_the_log_of_the_parent_says_what_was_refused(within, begin):
     a = within(None, "A", script="sleep 60")
     begin(a)
-    until(lambda: launch.has_started(a.folder))
+    until(lambda: folder.has_started(a.folder))
     with pytest.raises(Recursion):
         within(a, "A")
     with pytest.raises(Refused):
@@ -171,5 +171,5 @@ def test_cancelling_a_sub_run_leaves_its_parent(within):
 
 def test_a_note_to_who_has_ended_is_lost_and_harms_nobody(within, finish):
     a = finish(within(None, "A"))
-    launch.note(a, "too late")
+    folder.note(a, "too late")
     assert "too late" not in printed(a)

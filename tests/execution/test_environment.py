@@ -124,7 +124,7 @@ def test_a_stack_too_long_for_a_header_keeps_its_newest_names(a_run, monkeypatch
     paths = [f"{number}/{'x' * 400}.md" for number in range(50)]
     monkeypatch.setattr(environment, "stack_of", lambda run: list(paths))
     stack = environment.own_values(a_run(), token="")["RUNBOOK_RECURSION_STACK"]
-    assert 7000 < len(stack) <= environment.LONGEST_STACK
+    assert 3500 < len(stack) <= environment.LONGEST_STACK
     assert json.loads(stack)[-1] == paths[-1]
 
 

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from runbooks.access.actor import Actor
-from runbooks.execution import environment, launch, sealing
+from runbooks.execution import environment, folder, launch, sealing
 from runbooks.execution.control import cancel_run
 from runbooks.execution.runner import settle_if_ended, start
 from runbooks.models import Run, State
@@ -83,7 +83,7 @@ def test_secrets_are_encrypted_while_queued_and_gone_once_started(a_run, begin, 
     assert bytes(run.sealed_values)
     assert b"opensesame" not in everything_in(database)
     assert begin(run)
-    until(lambda: launch.has_started(run.folder))
+    until(lambda: folder.has_started(run.folder))
     assert not settle_if_ended(run)
     assert Run.objects.get().sealed_values is None
 
@@ -93,7 +93,7 @@ def test_a_run_that_must_be_started_again_still_has_its_secrets(a_run, finish):
     supervisor = launched(run)
     supervisor.kill()  # Python takes some 10 ms to begin
     supervisor.wait()
-    assert not launch.has_started(run.folder)
+    assert not folder.has_started(run.folder)
     assert settle_if_ended(run)
     run = Run.objects.get()
     assert run.state == State.QUEUED
@@ -106,7 +106,7 @@ def test_half_a_specification_starts_nothing_and_the_run_is_queued_again(a_run, 
         broken.setattr(launch.marshal, "dumps", lambda specification: dumps(specification)[:-9])
         launched(run).wait()
     assert settle_if_ended(run)
-    assert (Run.objects.get().state, launch.complaint(run.folder)) == (State.QUEUED, "")
+    assert (Run.objects.get().state, folder.complaint(run.folder)) == (State.QUEUED, "")
     assert finish(Run.objects.get()).state == State.SUCCEEDED
 
 
@@ -212,8 +212,8 @@ def test_a_cancelled_run_is_not_launched(a_run):
     run = a_run()
     Run.objects.update(state=State.CANCELLED)
     assert launched(run) is None
-    assert not launch.has_started(run.folder)
-    assert not launch.is_alive(run.folder)
+    assert not folder.has_started(run.folder)
+    assert not folder.is_alive(run.folder)
 
 
 def test_the_run_is_closed_to_other_users(a_run, begin):
@@ -239,7 +239,7 @@ def assert_it_could_not_start(run: Run, reason: str) -> None:
     assert (run.state, run.return_code) == (State.FAILED, 127)
     assert printed(run, "stderr").startswith("[runbook] could not start: ")
     assert reason in printed(run, "stderr")
-    assert not launch.is_alive(run.folder)
+    assert not folder.is_alive(run.folder)
 
 
 def test_the_supervisor_is_compiled_once_and_its_source_will_do(monkeypatch, tmp_path):
@@ -258,7 +258,7 @@ def test_a_database_that_fails_at_the_take_leaves_no_lock_behind(a_run, finish, 
         locked.setattr(Run, "take", lambda run: (_ for _ in ()).throw(OperationalError("database is locked")))
         with pytest.raises(OperationalError):
             launch.take(run)
-    assert not launch.is_alive(run.folder)
+    assert not folder.is_alive(run.folder)
     assert finish(run).state == State.SUCCEEDED
 
 
@@ -266,7 +266,7 @@ def test_too_many_open_files_say_nothing_about_a_run(a_run, begin, monkeypatch):
     run = a_run("sleep 60")
     begin(run)
     with monkeypatch.context() as exhausted:
-        exhausted.setattr(launch, "open_regular", lambda path: (_ for _ in ()).throw(OSError(errno.EMFILE, "too many")))
+        exhausted.setattr(folder, "open_regular", lambda path: (_ for _ in ()).throw(OSError(errno.EMFILE, "too many")))
         with pytest.raises(OSError, match="too many"):
             settle_if_ended(run)
     assert Run.objects.get().state == State.RUNNING
@@ -286,7 +286,7 @@ def test_a_run_that_is_cancelled_while_its_start_is_prepared_never_begins(a_run)
     lock = launch.take(run)
     cancel_run(Actor("bob"), Run.objects.get())
     assert start(run, lock) is None
-    assert (run.state, run.return_code, launch.has_started(run.folder)) == (State.CANCELLED, None, False)
+    assert (run.state, run.return_code, folder.has_started(run.folder)) == (State.CANCELLED, None, False)
     assert "cancelled by bob" in printed(run, "stderr")
 
 
@@ -295,6 +295,6 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(a_run, name):
     run = a_run()
     (run.folder / name).unlink(missing_ok=True)
     os.mkfifo(run.folder / name)
-    assert launch.read_result(run.folder) is None
-    assert not launch.is_alive(run.folder)
+    assert folder.read_result(run.folder) is None
+    assert not folder.is_alive(run.folder)
     assert Reader(run).read() is None

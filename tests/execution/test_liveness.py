@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runbooks.execution import launch
+from runbooks.execution import folder
 
 from .supervising import until
 
@@ -26,10 +26,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_the_lock_is_held_as_long_as_the_supervisor_lives(supervise):
     running = supervise("until [ -e go ]; do sleep 0.01; done")
-    assert launch.is_alive(running.folder)
+    assert folder.is_alive(running.folder)
     (running.work / "go").touch()
     running.ended()
-    assert not launch.is_alive(running.folder)
+    assert not folder.is_alive(running.folder)
 
 
 def test_the_script_does_not_inherit_the_lock(supervise):
@@ -42,9 +42,9 @@ def test_a_killed_supervisor_frees_the_lock_although_children_of_the_script_live
     until(lambda: len(running.processes()) == 3)
     running.process.kill()
     running.process.wait()
-    assert not launch.is_alive(running.folder)
+    assert not folder.is_alive(running.folder)
     assert running.processes() != []
-    assert launch.read_result(running.folder) is None
+    assert folder.read_result(running.folder) is None
 
 
 def test_the_script_dies_with_its_supervisor(supervise):
@@ -55,13 +55,13 @@ def test_the_script_dies_with_its_supervisor(supervise):
 
 
 def test_a_run_goes_on_when_the_server_that_started_it_is_killed(tmp_path):
-    folder = tmp_path / "run"
+    path = tmp_path / "run"
     places = {"DATA_DIR": str(tmp_path), "PYTHONPATH": str(PROJECT)}
-    server = subprocess.run([sys.executable, "-c", SERVER, folder], env={**os.environ, **places}, check=False)
+    server = subprocess.run([sys.executable, "-c", SERVER, path], env={**os.environ, **places}, check=False)
     assert server.returncode == -signal.SIGKILL
-    until(lambda: b"before" in (folder / "log").read_bytes())
-    assert launch.is_alive(folder)
-    (folder / "work" / "go").touch()
-    assert until(lambda: launch.read_result(folder)).return_code == 6
-    assert b"after" in (folder / "log").read_bytes()
-    until(lambda: not launch.is_alive(folder))
+    until(lambda: b"before" in (path / "log").read_bytes())
+    assert folder.is_alive(path)
+    (path / "work" / "go").touch()
+    assert until(lambda: folder.read_result(path)).return_code == 6
+    assert b"after" in (path / "log").read_bytes()
+    until(lambda: not folder.is_alive(path))

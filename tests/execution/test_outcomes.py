@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from runbooks.execution import launch
+from runbooks.execution import folder, launch
 from runbooks.execution.control import cancel_run
 from runbooks.execution.settle import settle
 from runbooks.models import Run
@@ -48,7 +48,7 @@ def test_who_settles_it_a_second_time_adds_none(a_run, begin, lines):
     run = a_run()
     begin(run).wait()
     late = Run.objects.get()
-    settle(run, launch.read_result(run.folder))
+    settle(run, folder.read_result(run.folder))
     settle(late, None)
     assert [line["state"] for line in lines()] == ["succeeded"]
 

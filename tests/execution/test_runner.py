@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from runbooks.execution import launch, runner
+from runbooks.execution import folder, launch, runner
 from runbooks.execution.control import cancel_run
 from runbooks.execution.runner import Runner, run_forever
 from runbooks.models import Run, State
@@ -36,12 +36,12 @@ for name in ("DATA_DIR", "EXECUTION_DIR", "RUNBOOKS_DIR"):
 connections.settings["default"]["NAME"] = os.environ["DATABASE"]
 from runbooks.execution.runner import Runner
 from runbooks.models import Run
-from runbooks.execution import launch, runner
+from runbooks.execution import folder, launch, runner
 runner.settle_if_ended = lambda run: False  # it dies before it comes to that
 async def take():
     await Runner().look()
     runs = [run async for run in Run.objects.filter(state="running")]
-    while not all(launch.has_started(run.folder) for run in runs):
+    while not all(folder.has_started(run.folder) for run in runs):
         await asyncio.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(take())
@@ -188,8 +188,8 @@ async def test_a_cancelled_runner_leaves_scripts_alone_and_the_next_adopts_them(
 ):
     run = await in_thread(a_run, GO.format(tmp_path / "go"))
     async with at_work(a_runner().run):
-        await until(lambda: launch.has_started(run.folder))
-    assert launch.is_alive(run.folder)
+        await until(lambda: folder.has_started(run.folder))
+    assert folder.is_alive(run.folder)
     async with at_work(a_runner().run):
         (tmp_path / "go").touch()
         await until(are_all_over)
@@ -214,8 +214,8 @@ async def test_runs_of_a_killed_runner_are_adopted(a_run, a_runner, database, li
     ended = await in_thread(a_run, "exit 8")
     await in_thread(killed_runner, database, settings)
     assert await in_thread(states) == ["running", "running"]
-    await until(lambda: launch.read_result(ended.folder))
-    assert launch.is_alive(going.folder)
+    await until(lambda: folder.read_result(ended.folder))
+    assert folder.is_alive(going.folder)
     async with at_work(a_runner().run):
         await until(lambda: states() == ["running", "failed"])
         (tmp_path / "go").touch()
@@ -239,7 +239,7 @@ async def test_two_runners_settle_a_run_once(a_run, a_runner, library, sweeps):
 async def test_a_run_whose_supervisor_is_killed_is_lost(a_run, a_runner, settings, sweeps):
     run = await in_thread(a_run, "sleep 60")
     async with at_work(a_runner().run):
-        await until(lambda: launch.has_started(run.folder))
+        await until(lambda: folder.has_started(run.folder))
         os.kill(supervisors_in(settings.DATA_DIR)[0], signal.SIGKILL)
         await until(lambda: states() == ["lost"])
 
@@ -258,18 +258,18 @@ async def test_a_queued_run_that_is_cancelled_never_starts(a_run, a_runner, sett
     settings.MAX_CONCURRENT_RUNS = 1
     first, second = [await in_thread(a_run, "sleep 60") for _ in range(2)]
     async with at_work(a_runner().run):
-        await until(lambda: launch.has_started(first.folder))
+        await until(lambda: folder.has_started(first.folder))
         await in_thread(cancel_run, ALICE, second)
         await in_thread(cancel_run, ALICE, await in_thread(Run.objects.get, pk=first.pk))
         await until(are_all_over)
     assert await in_thread(states) == ["cancelled", "cancelled"]
-    assert not launch.has_started(second.folder)
+    assert not folder.has_started(second.folder)
 
 
 async def test_a_running_run_is_cancelled_with_all_its_processes(a_run, a_runner, mark, sweeps):
     run = await in_thread(a_run, "setsid sleep 61 & sleep 62")
     async with at_work(a_runner().run):
-        await until(lambda: launch.has_started(run.folder) and len(processes_with(mark)) >= 3)
+        await until(lambda: folder.has_started(run.folder) and len(processes_with(mark)) >= 3)
         await in_thread(cancel_run, ALICE, await in_thread(Run.objects.get))
         await until(are_all_over)
     assert await in_thread(states) == ["cancelled"]
@@ -349,7 +349,7 @@ async def test_a_cancel_need_not_wait_for_slow_starts(a_run, a_runner, library, 
 
     monkeypatch.setattr(launch, "start", slow_start)
     async with at_work(a_runner().run):
-        await until(lambda: launch.has_started(first.folder))
+        await until(lambda: folder.has_started(first.folder))
         await in_thread(a_run, name="second")
         await until(lambda: states() == ["running", "running"])
         await in_thread(cancel_run, ALICE, first)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runbooks.execution import launch
+from runbooks.execution import folder
 from runbooks.execution.runner import settle_if_ended
 from runbooks.execution.settle import settle
 from runbooks.models import Run, State
@@ -40,7 +40,7 @@ def test_settling_a_second_time_changes_nothing(a_run, begin, library):
     run = a_run()
     begin(run).wait()
     late = Run.objects.get()
-    settle(run, launch.read_result(run.folder))
+    settle(run, folder.read_result(run.folder))
     before = history(library)
     settle(late, None)
     assert history(library) == before
@@ -88,7 +88,7 @@ def test_a_result_that_cannot_be_read_is_none(a_run, begin):
     begin(run).wait()
     for damaged in (b"", b"\xff\xfe", b"state succeeded\n", b"state x\nreturn_code y\n"):
         (run.folder / "result").write_bytes(damaged)
-        assert launch.read_result(run.folder) is None
+        assert folder.read_result(run.folder) is None
     assert settle_if_ended(run)
     assert Run.objects.get().state == State.LOST
 
@@ -154,7 +154,7 @@ def test_a_run_whose_supervisor_failed_before_its_script_began_has_failed(a_run)
 def test_the_end_is_never_before_the_start_although_clocks_differ(a_run):
     run = a_run()
     run.take()
-    settle(run, launch.Result(State.SUCCEEDED, 0, time.time() - 3600))
+    settle(run, folder.Result(State.SUCCEEDED, 0, time.time() - 3600))
     assert Run.objects.get().seconds == 0
 
 
@@ -169,7 +169,7 @@ def test_outputs_are_kept_from_another_disk_too(a_run, begin, monkeypatch):
         return rename(source, target)
 
     monkeypatch.setattr(Path, "rename", between_disks)
-    settle(run, launch.read_result(run.folder))
+    settle(run, folder.read_result(run.folder))
     outputs = run.folder / "outputs"
     assert ((outputs / "out/deep/a").read_text(), (outputs / "report.txt").read_text()) == ("1\n", "2\n")
     assert sorted(file.name for file in outputs.iterdir()) == ["out", "report.txt"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import inotify_simple
 import pytest
 
-from runbooks.execution import launch
+from runbooks.execution import folder, launch
 
 from .supervising import MARK, until
 
@@ -144,7 +144,7 @@ def test_it_imports_only_what_loads_in_a_moment(supervise):
     bare = subprocess.run([launch.PYTHON, "-I", "-S", "-X", "importtime", "-c", ""], capture_output=True, check=True)
     added = imports((ended.folder / "supervisor.err").read_bytes()) - imports(bare.stderr)
     assert {"select", "fcntl"} <= added <= OWN
-    assert launch.read_result(ended.folder).state == "succeeded"
+    assert folder.read_result(ended.folder).state == "succeeded"
 
 
 def test_it_works_as_a_file_copied_elsewhere(supervise, tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runbooks.execution.launch import prepare_folder
+from runbooks.execution import folder
 from runbooks.models import Run, State
 
 TIME = b"2026-11-22T16:23:59.123456Z"
@@ -21,7 +21,7 @@ def a_running_run(transactional_db) -> Callable[..., Run]:
     def create(log: bytes = b"", **fields: object) -> Run:
         fields = {"runbook": "restart.md", "actor": "alice", "timeout": 600, "state": State.RUNNING, **fields}
         run = Run.objects.create(source="# restart", **fields)
-        prepare_folder(run.folder)
+        folder.prepare(run.folder)
         run.log.write_bytes(log)
         return run
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from runbooks.execution.launch import prepare_folder
+from runbooks.execution import folder
 from runbooks.models import Run, State
 from runbooks.output.follow import Reader
 from runbooks.output.html import Lines
@@ -18,7 +18,7 @@ def behind(db):
 
     def create(log: bytes, *, seen: int = 0) -> tuple[Reader, Lines]:
         run = Run.objects.create(runbook="a.md", actor="alice", timeout=600, state=State.RUNNING, source="# a")
-        prepare_folder(run.folder)
+        folder.prepare(run.folder)
         run.log.write_bytes(log)
         reader, lines = Reader(run), Lines()
         pass_over(reader, lines, to=seen)

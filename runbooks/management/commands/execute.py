@@ -27,7 +27,7 @@ from runbooks import library
 from runbooks.access import rules
 from runbooks.access.actor import Actor
 from runbooks.document.validate import InvalidValues
-from runbooks.execution import control, launch
+from runbooks.execution import control, folder, launch
 from runbooks.execution.runner import PULSE, settle_if_ended
 from runbooks.execution.runner import start as start_taken
 from runbooks.library import LibraryRunbook
@@ -187,7 +187,7 @@ class Keeper:
             if lock is not None:
                 self.supervisor = start_taken(self.run, lock)
         elif self.run.state == State.RUNNING and not settle_if_ended(self.run) and self.run.cancelled_at:
-            launch.cancel(self.run)
+            folder.cancel(self.run)
         return not self.run.is_active
 
 
