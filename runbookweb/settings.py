@@ -128,6 +128,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # `manage.py axes_reset` does more
 # Or a form that comes by TLS would look as if another site's page had sent it. A client that makes the header up fools
 # itself alone: no page can make a browser send it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -172,6 +173,8 @@ LOGGING = {
     "loggers": {
         # Daphne reports each start-up step at INFO; `serve` says what an operator needs to know.
         "daphne": {"level": "WARNING"},
+        # Anybody can ask for a host that is not ours, and fill the log with it.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # It reports each step of a sign-in at INFO.
         "axes": {"level": "WARNING"},
         # Django names each 404 and 403 a warning; they are ordinary answers here.

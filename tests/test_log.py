@@ -66,11 +66,12 @@ def test_without_a_sane_correlation_id_the_answer_has_a_new_one(asked):
     assert all(len(one) == 32 and one.isalnum() for one in made)
 
 
-def test_what_is_logged_while_a_request_is_answered_has_its_correlation_id(caplog):
+def test_what_is_logged_while_a_request_is_answered_has_its_correlation_id(caplog, db):
+    caplog.set_level(logging.INFO)
     caplog.handler.setFormatter(JsonLines())
-    Client().get("/login/", headers={"host": "elsewhere.example", "x-correlation-id": "job-7"})
+    Client().post("/login/", {"subject": "alice", "roles": ""}, headers={"x-correlation-id": "job-7"})
     line = json.loads(caplog.text)
-    assert (line["logger"], line["correlation_id"]) == ("django.security.DisallowedHost", "job-7")
+    assert (line["message"], line["actor"], line["correlation_id"]) == ("Signed in: alice", "alice", "job-7")
 
 
 def test_an_id_that_could_forge_a_line_is_not_taken():

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import BadRequest, DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
 from django.http import Http404, UnreadablePostError
 from ninja.errors import ValidationError as BadParameters
@@ -140,6 +140,7 @@ KNOWN: tuple[tuple[type[Exception], Callable[[Any], ApiError]], ...] = (
     (RequestDataTooBig, _with(413, TOO_LARGE)),
     (BadParameters, _misfits_of_query),
     (UnreadablePostError, _with(400, "The body broke off; send it again.")),
+    (DisallowedHost, _with(400, "This server does not answer under that host name.")),
     (SuspiciousOperation, _with(400, "The request is not in a form that this server accepts.")),
     (BadRequest, _with(400)),
 )

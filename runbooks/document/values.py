@@ -50,10 +50,10 @@ def stray_warnings(runbook: Runbook, given: Mapping[str, str]) -> list[str]:
 def checked_values(runbook: Runbook, given: Mapping[str, str], *, provided: Mapping[str, str] = {}) -> dict[str, str]:
     """The values that the script gets: each as given, or else as the server provides it (left out), or its default."""
     unasked = strays(runbook, given)
+    if len(unasked) > MOST_STRAYS:
+        raise InvalidValues({unasked[MOST_STRAYS].name: f"the runbook does not ask for this, nor for {MOST_STRAYS} others."})
     asked = {requirement.name: requirement for requirement in (*runbook.requirements, *unasked)}
     errors = {stray.name: problem for stray in unasked if (problem := _stray_problem(stray.name, provided))}
-    if len(unasked) > MOST_STRAYS:
-        errors[unasked[MOST_STRAYS].name] = f"the runbook does not ask for this, nor for {MOST_STRAYS} others."
     values: dict[str, str] = {}
     patterns = Patterns()
     total = 0

@@ -107,8 +107,9 @@ def _check_claims(actor: Actor, runbook: LibraryRunbook, *, parent: int | None) 
         return
     ended = {"state": State.REFUSED, "return_code": 403, "ended_at": timezone.now()}
     refusal = rules.Refused(actor, runbook.runbook.claims)
-    # Without the source: who may run nothing could fill the disk with it.
-    run = _record(actor, runbook, values={}, timeout=0, parent_id=parent, **ended)
+    # Without the source, and without claims that nobody asked for: who may run nothing could fill the disk with them.
+    asked = Actor(actor.id, {claim: actor.claims.get(claim, ()) for claim in runbook.runbook.claims})
+    run = _record(asked, runbook, values={}, timeout=0, parent_id=parent, **ended)
     settle_refused(run, str(refusal), is_readable=bool(runbook.source))
     _tell_parent(parent, runbook, refusal)
     raise refusal

@@ -112,5 +112,29 @@ def test_staff_may_change_nothing(staff_client, a_run):
     assert run.state == "queued"
 
 
+@pytest.mark.parametrize("filters", ["state__exact=queued", "queued_at__gte=2020-01-01+00:00:00%2B00:00", "q=restart"])
+def test_the_review_can_be_filtered(staff_client, a_run, filters):
+    run = a_run()
+    assert f"/runbooks/run/{run.pk}/" in text_of(staff_client.get(f"/admin/runbooks/run/?{filters}"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/admin/runbooks/run/?actor__regex=(a%2B)%2B$",
+        "/admin/auth/user/?username__iregex=(a%2B)%2B$",
+        "/admin/runbooks/run/?claims__contains=x",
+        "/admin/runbooks/run/?queued_at__year=99999",
+        "/admin/runbooks/run/?id__range=1",
+    ],
+)
+def test_no_lookup_in_an_address_stops_the_server(staff_client, django_user_model, a_run, address):
+    patient = "a" * 60 + "!"  # a pattern that tries everything would need longer than anybody lives
+    a_run(actor=patient)
+    django_user_model.objects.create_user(patient)
+    answer = staff_client.get(address)
+    assert answer.status_code == 400 or answer.url.endswith("?e=1")
+
+
 def test_the_review_is_not_for_others(alice_client):
     assert alice_client.get("/admin/runbooks/run/").status_code == 302
