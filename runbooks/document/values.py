@@ -51,7 +51,9 @@ def checked_values(runbook: Runbook, given: Mapping[str, str], *, provided: Mapp
     """The values that the script gets: each as given, or else as the server provides it (left out), or its default."""
     unasked = strays(runbook, given)
     if len(unasked) > MOST_STRAYS:
-        raise InvalidValues({unasked[MOST_STRAYS].name: f"the runbook does not ask for this, nor for {MOST_STRAYS} others."})
+        raise InvalidValues(
+            {unasked[MOST_STRAYS].name: f"the runbook does not ask for this, nor for {MOST_STRAYS} others."}
+        )
     asked = {requirement.name: requirement for requirement in (*runbook.requirements, *unasked)}
     errors = {stray.name: problem for stray in unasked if (problem := _stray_problem(stray.name, provided))}
     values: dict[str, str] = {}
