@@ -1,5 +1,6 @@
 """Single sign-on by OpenID Connect: who signed in at the provider, as its ID token says; no account is made of it."""
 
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from runbooks.access.tokens import MOST_SUBJECT, claims_of
 logger = logging.getLogger(__name__)
 LONGEST = timedelta(hours=8)  # how long one is signed in; the provider is not asked in between
 PATIENCE = timedelta(minutes=10)  # how long one may take at the provider
+MOST_CLAIMS = 16 * 1024  # bytes; two hundred groups as UUIDs, taken as groups and as roles, are as many
 STATES, THEN = "oidc_states", "oidc_login_next"  # where the library keeps in the session what it began
 OF_THE_PROTOCOL = ("nonce", "at_hash", "c_hash", "sid", "azp", "roles")
 
@@ -29,6 +31,8 @@ def begin(request: HttpRequest, *, then: str) -> str:
     """The address at the provider to sign in at; the session remembers what its answer must match, and what then."""
     request.session[THEN] = then
     described()
+    if request.actor is None:
+        request.session.set_expiry(PATIENCE)  # or anybody who asks and never comes back leaves a row for two weeks
     address = Start.as_view()(request).url
     request.session[THEN] = then  # the library puts there what it makes of the request
     return address
@@ -37,6 +41,11 @@ def begin(request: HttpRequest, *, then: str) -> str:
 def destination(request: HttpRequest) -> str:
     """Where they wanted to go who began to sign in with this session; empty if nobody did."""
     return request.session.get(THEN) or ""
+
+
+def is_over(request: HttpRequest) -> bool:
+    """Whether somebody is signed in already who comes back from the provider a second time, in another tab."""
+    return request.actor is not None and request.GET.get("state", "") not in request.session.get(STATES, {})
 
 
 def finish(request: HttpRequest) -> Actor:
@@ -96,7 +105,11 @@ def _actor(payload: Mapping[str, object]) -> Actor:
         # Anybody may write any address into their profile.
         claims.pop("email", None)
     roles = claims_of({"roles": _found(payload, settings.CONFIGURATION.OIDC_ROLES_CLAIM)})
-    return Actor(_name(claims, sub=payload["sub"]), claims | roles)
+    claims |= roles
+    if len(json.dumps(claims)) > MOST_CLAIMS:
+        sentence = f"The provider says more of you than the {MOST_CLAIMS} bytes of claims that are kept here."
+        raise NotSignedIn(f"{sentence} Tell whoever looks after this server.")
+    return Actor(_name(claims, sub=payload["sub"]), claims)
 
 
 def _name(claims: Mapping[str, tuple[str, ...]], *, sub: str) -> str:

@@ -1,10 +1,14 @@
 """The OpenID Connect provider, and our side of asking it.
 
 mozilla-django-oidc makes state, nonce and PKCE, fetches the ID token and verifies it. What it leaves out is here: what
-the provider says of itself, and the token's audience, issuer and required claims.
+the provider says of itself, the token's audience, issuer and required claims, and bounds to what a provider answers.
 """
 
+import json
 import logging
+import threading
+import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,12 +21,16 @@ from django.urls import reverse
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.utils import import_from_settings
 from mozilla_django_oidc.views import OIDCAuthenticationRequestView
+from urllib3.exceptions import HTTPError
 
 from runbooks.access.tokens import LEEWAY, REQUIRED
 from runbookweb.readers import keys_url
 
 logger = logging.getLogger(__name__)
-TIMEOUT = 3
+TIMEOUT = 3  # seconds of silence
+WITHIN = 10.0  # seconds, for one answer in all
+MOST_BYTES = 1024 * 1024
+PLACES = threading.BoundedSemaphore(8)  # for questions at a time
 # What a provider that answers nonsense makes the library and us stumble over.
 NONSENSE = (jwt.PyJWTError, SuspiciousOperation, LookupError, TypeError, ValueError, AttributeError, RecursionError)
 
@@ -56,7 +64,7 @@ def described() -> Description:
 
 @lru_cache(maxsize=1)
 def read_description(issuer: str) -> Description:
-    said = _fetched(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    said = _said(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     if said["issuer"].rstrip("/") != issuer.rstrip("/"):
         raise ValueError(f"OIDC_ISSUER: the provider names itself {said['issuer']!r}")
     return Description(
@@ -78,10 +86,50 @@ def unanswered(problem: Exception) -> NotSignedIn:
     return NotSignedIn("The provider of single sign-on does not answer as it should. Try again later.", status=503)
 
 
-def _fetched(address: str) -> dict[str, object]:
-    answer = requests.get(address, timeout=TIMEOUT)
-    answer.raise_for_status()
-    return answer.json()
+def _said(address: str, *, form: dict[str, object] | None = None, auth: tuple[str, str] | None = None) -> dict:
+    """The JSON that this address answers, to the form if there is one; raises RequestException.
+
+    In a thread: a timeout of sockets counts silence alone, so a byte a second would hold the request for ever.
+    """
+    until = time.monotonic() + WITHIN
+    answer: Future[bytes] = Future()
+    question = threading.Thread(target=_ask, args=(answer, until, address, form, auth), daemon=True)
+    try:
+        if not PLACES.acquire(timeout=WITHIN):
+            raise TimeoutError
+        question.start()
+        body = answer.result(until - time.monotonic())
+    except TimeoutError:
+        raise requests.Timeout(f"{address} has not answered within {WITHIN:g} s") from None
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise requests.exceptions.InvalidJSONError(f"{address} has not answered JSON") from None
+
+
+def _ask(answer: Future, until: float, address: str, form: dict | None, auth: tuple[str, str] | None) -> None:
+    try:
+        answer.set_result(_body(until, address, form, auth))
+    except HTTPError as problem:  # of urllib3: requests translates only what it reads itself
+        answer.set_exception(requests.ConnectionError(problem))
+    except Exception as problem:
+        answer.set_exception(problem)
+    finally:
+        PLACES.release()
+
+
+def _body(until: float, address: str, form: dict | None, auth: tuple[str, str] | None) -> bytes:
+    """What this address answers with status 200, and no other: whoever is redirected to would be given our secret."""
+    options = {"data": form, "auth": auth, "headers": {"Accept-Encoding": "identity"}}
+    method, body = "POST" if form else "GET", bytearray()
+    with requests.request(method, address, timeout=TIMEOUT, allow_redirects=False, stream=True, **options) as answer:
+        while len(body) <= MOST_BYTES and time.monotonic() < until and (chunk := answer.raw.read1(65536)):
+            body += chunk
+    if len(body) > MOST_BYTES:
+        raise requests.RequestException(f"{address} answers more than {MOST_BYTES} bytes")
+    if answer.status_code != 200:
+        raise requests.HTTPError(f"{address} answers {answer.status_code}: {bytes(body[:200])!r}")
+    return bytes(body)
 
 
 def _setting(name: str, *default: object) -> object:
@@ -114,10 +162,18 @@ class Start(OIDCAuthenticationRequestView):
 class Client(OIDCAuthenticationBackend):
     get_settings = staticmethod(_setting)
 
+    def get_token(self, payload: dict[str, object]) -> dict[str, object]:
+        """What the provider gives for a code."""
+        auth = None
+        if self.get_settings("OIDC_TOKEN_USE_BASIC_AUTH"):
+            auth = (self.OIDC_RP_CLIENT_ID, self.OIDC_RP_CLIENT_SECRET)
+            payload = {name: value for name, value in payload.items() if name != "client_secret"}
+        return _said(self.OIDC_OP_TOKEN_ENDPOINT, form=payload, auth=auth)
+
     def retrieve_matching_jwk(self, token: str) -> jwt.PyJWK:
         """The provider's key that the token names; where there is one key alone, its name may be left out."""
         kid = jwt.get_unverified_header(token).get("kid")
-        published = jwt.PyJWKSet.from_dict(_fetched(self.OIDC_OP_JWKS_ENDPOINT)).keys
+        published = jwt.PyJWKSet.from_dict(_said(self.OIDC_OP_JWKS_ENDPOINT)).keys
         keys = [key for key in published if key.public_key_use in (None, "sig") and kid in (None, key.key_id)]
         if len(keys) != 1:
             raise jwt.InvalidKeyError(f"{len(keys)} of the provider's keys could have signed the ID token")

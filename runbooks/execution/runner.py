@@ -17,6 +17,8 @@ from channels.layers import get_channel_layer
 from channels.routing import ChannelNameRouter
 from channels.worker import Worker
 from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from runbooks.execution import folder, launch
 from runbooks.execution.control import RUNNER
@@ -28,6 +30,8 @@ from runbookweb import drain, metrics
 
 SWEEP = 2.0  # seconds after which the runner looks at the table although nobody rang
 PULSE = 1.0  # seconds after which it looks whether a supervisor still lives
+TIDY = 600.0  # seconds after which it tidies up again
+MOST_SESSIONS = 10_000  # deleted at once: nobody can write to SQLite meanwhile
 logger = logging.getLogger(__name__)
 
 
@@ -52,8 +56,8 @@ class Runner:
 
     async def run(self) -> None:
         """Take and settle runs until cancelled; scripts go on without a runner."""
+        tidying = asyncio.create_task(_tidy_now_and_then())
         try:
-            await _logged(in_runner_thread(tidy), "tidying up")
             while True:
                 self.bell.clear()
                 if await _logged(self.look(), "looking for runs"):
@@ -64,9 +68,10 @@ class Runner:
                 except TimeoutError:
                     continue
         finally:
-            for task in self.tasks.values():
+            tasks = [tidying, *self.tasks.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def look(self) -> None:
         """One look at the table: adopt what runs, pass on requests to end, take what waits as long as there is room."""
@@ -126,6 +131,12 @@ async def run_forever() -> None:
             tasks.create_task(runner.run())
 
 
+async def _tidy_now_and_then() -> None:
+    while True:
+        await _logged(in_runner_thread(tidy), "tidying up")
+        await asyncio.sleep(TIDY)
+
+
 def _ring_parent(run: Run) -> None:
     """Tell who watches the parent's page, which shows how its sub-runs stand."""
     if run.parent_id:
@@ -166,7 +177,9 @@ def start(run: Run, lock: int) -> subprocess.Popen | None:
 
 
 def tidy() -> None:
-    """Remove the working folders of runs that have ended: a server that died at the wrong moment has left them."""
+    """Remove expired sessions, and the working folders that a server left when it died as their runs ended."""
+    expired = Session.objects.filter(expire_date__lt=timezone.now())
+    Session.objects.filter(pk__in=expired.values("pk")[:MOST_SESSIONS]).delete()
     left = [work for work in settings.EXECUTION_DIR.glob("*") if work.name.isascii() and work.name.isdigit()]
     ended = Run.objects.exclude(state__in=ACTIVE).filter(pk__in=[int(work.name) for work in left[:500]])
     for run in ended.only("pk"):

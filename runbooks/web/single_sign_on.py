@@ -37,6 +37,8 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @_at_the_provider
 def callback(request: HttpRequest) -> HttpResponse:
+    if oidc.is_over(request):
+        return redirect(identify.next_path(request))
     actor, then = oidc.finish(request), oidc.destination(request)
     identify.sign_in(request, actor, lasts=oidc.LONGEST)
     return redirect(then)

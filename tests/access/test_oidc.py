@@ -139,6 +139,34 @@ def test_the_session_gets_another_key_and_keeps_nothing(client):
     assert set(client.session.keys()) == {KEY}
 
 
+def test_a_sign_in_that_is_never_finished_is_kept_for_minutes(client):
+    begin(client)
+    assert 0 < client.session.get_expiry_age() <= 600
+    sign_in(client)
+    assert client.session.get_expiry_age() == 14 * 24 * 60 * 60
+
+
+def test_a_sign_in_that_is_never_finished_does_not_shorten_the_session(client):
+    sign_in(client)
+    begin(client)
+    assert client.session.get_expiry_age() == 14 * 24 * 60 * 60
+
+
+def test_the_second_tab_to_come_back_goes_on_as_who_signed_in_with_the_first(client, provider):
+    first, second = begin(client), begin(client)
+    sign_in_with_first = come_back(client, answer_of(first))
+    location = answer_of(second, sub=set_claims(provider, preferred_username="mallory"))
+    assert (sign_in_with_first.url, come_back(client, location).url) == ("/runs/", "/runbooks/")
+    assert actor_of_session(client.session).id == "alice"
+
+
+def test_nobody_can_be_signed_in_as_somebody_else_by_an_answer_from_another_browser(client, provider):
+    sign_in(client)
+    location = answer_of(begin(Client()), sub=set_claims(provider, preferred_username="mallory"))
+    assert come_back(client, location + "&next=https://evil.example/").url == "/runbooks/"
+    assert actor_of_session(client.session).id == "alice"
+
+
 def test_it_takes_the_place_of_an_account(client, admin_user):
     client.force_login(admin_user)
     sign_in(client)

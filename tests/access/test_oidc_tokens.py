@@ -5,11 +5,12 @@ import hashlib
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import jwt
 import pytest
@@ -45,14 +46,20 @@ class Provider(ThreadingHTTPServer):
         self.may_answer = threading.Event()
         self.may_answer.set()
         self.asked: list[tuple[str, str]] = []
+        self.paths: list[str] = []
+        # How it answers what it is asked for by path, if not as it should.
+        self.ways: dict[str, Callable[[Answer, bytes], None]] = {}
+        self.is_over = threading.Event()
 
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         said = self.server.keys if self.path == "/keys" else self.server.description
+        self.server.paths.append(self.path)
         self.say(said)
 
     def do_POST(self) -> None:
+        self.server.paths.append(self.path)
         form = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.server.asked.append((self.headers.get("Authorization", ""), form))
         self.say(self.server.tokens)
@@ -61,6 +68,9 @@ class Answer(BaseHTTPRequestHandler):
         self.server.may_answer.wait(30)
         body = said if isinstance(said, bytes) else json.dumps(said).encode()
         with suppress(OSError):  # the client did not wait
+            if way := self.server.ways.get(self.path):
+                way(self, body)
+                return
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -77,6 +87,7 @@ def provider() -> Iterator[Provider]:
         thread.start()
         yield provider
         provider.may_answer.set()
+        provider.is_over.set()
         provider.shutdown()
         thread.join()
 
@@ -129,6 +140,114 @@ def by_the_public_key_as_a_secret(payload: dict[str, object]) -> str:
     head = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
     signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(head, public)
     return (head + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+def elsewhere(answer: Answer, body: bytes) -> None:
+    """Say that what is asked for, and how, is to be had from somewhere that would give it."""
+    place = f"{answer.server.address}/moved?" + urlencode({"body": body.decode()})
+    answer.send_response(307)
+    answer.send_header("Location", place)
+    answer.send_header("Content-Length", "0")
+    answer.end_headers()
+
+
+def not_quite(answer: Answer, body: bytes) -> None:
+    answer.send_response(203)
+    answer.send_header("Content-Length", str(len(body)))
+    answer.end_headers()
+    answer.wfile.write(body)
+
+
+def at_length(answer: Answer, body: bytes) -> None:
+    """The right answer, after two megabytes of white space."""
+    answer.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + b" " * 2 * 1024 * 1024 + body)
+
+
+def cut(answer: Answer, body: bytes) -> None:
+    answer.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: 999999\r\n\r\n" + body)
+
+
+def in_drips(answer: Answer, body: bytes) -> None:
+    """The right answer, after three seconds in which a byte comes ever so often."""
+    answer.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+    drip(answer, b" ")
+    answer.wfile.write(body)
+
+
+def with_headers_in_drips(answer: Answer, body: bytes) -> None:
+    answer.wfile.write(b"HTTP/1.0 200 OK\r\nX-Drips: ")
+    drip(answer, b"x")
+    answer.wfile.write(b"\r\n\r\n" + body)
+
+
+def drip(answer: Answer, byte: bytes) -> None:
+    for _ in range(60):
+        answer.wfile.write(byte)
+        if answer.server.is_over.wait(0.05):
+            return
+
+
+ENDPOINTS = ("/.well-known/openid-configuration", "/token", "/keys")
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize("way", [elsewhere, not_quite, at_length, cut, in_drips, with_headers_in_drips])
+def test_an_answer_that_is_not_whole_here_and_now_is_none(client, provider, monkeypatch, path, way):
+    monkeypatch.setattr(oidc_provider, "WITHIN", 0.5)
+    asked = {}
+    if path != ENDPOINTS[0]:
+        asked = dict(parse_qsl(urlsplit(client.get("/oidc/start/").url).query))
+    provider.ways[path] = way
+    payload = {"iss": provider.address, "aud": "ours", "sub": "alice", "iat": time.time(), "exp": time.time() + 60}
+    provider.tokens = {"id_token": signed({**payload, "nonce": asked.get("nonce")})}
+    page = "/oidc/callback/" if asked else "/oidc/start/"
+    answer = client.get(page, {"state": asked.get("state"), "code": "c0de"} if asked else {})
+    assert answer.status_code == 503
+    assert "does not answer as it should" in answer.content.decode()
+    assert not [path for path in provider.paths if path.startswith("/moved")]
+
+
+def test_an_answer_without_end_is_not_read_to_the_end(client, provider):
+    sent, is_over = [], threading.Event()
+
+    def without_end(answer: Answer, body: bytes) -> None:
+        answer.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+        try:
+            for _ in range(64):
+                answer.wfile.write(b" " * 1024 * 1024)
+                sent.append(1)
+        finally:
+            is_over.set()
+
+    provider.ways[ENDPOINTS[0]] = without_end
+    assert client.get("/oidc/start/").status_code == 503
+    assert is_over.wait(10)
+    assert len(sent) < 32
+
+
+def test_no_more_questions_wait_for_the_provider_than_there_are_places(client, provider, monkeypatch):
+    monkeypatch.setattr(oidc_provider, "WITHIN", 0.2)
+    monkeypatch.setattr(oidc_provider, "PLACES", threading.BoundedSemaphore(1))
+    provider.ways[ENDPOINTS[0]] = with_headers_in_drips
+    assert [client.get("/oidc/start/").status_code for _ in range(3)] == [503] * 3
+    assert provider.paths == [ENDPOINTS[0]]
+    provider.is_over.set()
+    assert oidc_provider.PLACES.acquire(timeout=10)
+
+
+@pytest.mark.parametrize("changes", [{"roles": [f"role-{number}" for number in range(20_000)]}, {"team": "x" * 20_000}])
+def test_more_claims_than_are_kept_sign_nobody_in(client, provider, changes):
+    answer = sign_in(client, provider, sign=signed, **changes)
+    assert answer.status_code == 403
+    assert "more of you than the 16384 bytes of claims" in answer.content.decode()
+    assert actor_of_session(client.session) is None
+
+
+def test_two_hundred_groups_are_kept(client, provider, configure):
+    configure(OIDC_ROLES_CLAIM="groups")
+    groups = [str(uuid.uuid4()) for _ in range(200)]
+    assert sign_in(client, provider, sign=signed, groups=groups, email="alice@example.com").status_code == 302
+    assert actor_of_session(client.session).claims["roles"] == tuple(groups)
 
 
 def test_a_sound_token_is_accepted(client, provider):

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
@@ -364,3 +366,29 @@ async def test_working_folders_that_a_dead_server_left_are_removed(a_run, a_runn
         (settings.EXECUTION_DIR / name).mkdir(exist_ok=True)
     await in_thread(runner.tidy)
     assert sorted(folder.name for folder in settings.EXECUTION_DIR.iterdir()) == sorted(["mine", "999", str(active.pk)])
+
+
+def a_session(*, lasts: int) -> str:
+    session = SessionStore()
+    session.set_expiry(lasts)
+    session.create()
+    return session.session_key
+
+
+async def test_sessions_are_deleted_when_they_have_expired(a_runner, sweeps, monkeypatch):
+    monkeypatch.setattr(runner, "TIDY", 0.05)
+    live, ended = await in_thread(a_session, lasts=60), await in_thread(a_session, lasts=-60)
+    async with at_work(a_runner().run):
+        await until(lambda: not Session.objects.filter(pk=ended).exists())
+        later = await in_thread(a_session, lasts=-60)
+        await until(lambda: not Session.objects.filter(pk=later).exists())
+    assert await in_thread(Session.objects.get) == Session(pk=live)
+
+
+@pytest.mark.django_db
+def test_not_all_expired_sessions_are_deleted_at_once(monkeypatch):
+    monkeypatch.setattr(runner, "MOST_SESSIONS", 2)
+    for _ in range(5):
+        a_session(lasts=-60)
+    runner.tidy()
+    assert Session.objects.count() == 3
