@@ -173,8 +173,6 @@ LOGGING = {
     "loggers": {
         # Daphne reports each start-up step at INFO; `serve` says what an operator needs to know.
         "daphne": {"level": "WARNING"},
-        # Anybody can ask for a host that is not ours, and fill the log with it.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # It reports each step of a sign-in at INFO.
         "axes": {"level": "WARNING"},
         # Django names each 404 and 403 a warning; they are ordinary answers here.
