@@ -84,6 +84,10 @@ def test_numbers_and_truths_are_values_too(alice):
     assert alice.execute("say.md", {"env_vars": {"WORD": True}}).json()["stdout"] == "true\n"
 
 
+def test_control_characters_reach_the_script_as_they_are(alice):
+    assert alice.execute("say.md", {"env_vars": {"WORD": "a\a\x1b[1m\r\tb"}}).json()["stdout"] == "a\a\x1b[1m\r\tb\n"
+
+
 def test_what_the_runbook_does_not_ask_for_is_passed_on_with_a_warning(alice):
     run = alice.execute("say.md", {"env_vars": {"WORD": "a", "EXTRA": "b"}}).json()
     assert run["stdout"] == "ab\n"
