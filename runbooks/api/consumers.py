@@ -20,7 +20,6 @@ from runbooks.output.download import LogText
 from runbooks.output.encode import Encoder, Events, JsonLines, Whole, json_bytes
 from runbooks.output.follow import Part, Reader
 from runbooks.output.stream import Failure
-from runbooks.output.text import texts
 from runbooks.threads import in_thread, in_writing_thread
 
 LONGEST_WAIT = 300  # seconds
@@ -47,8 +46,8 @@ class Followed(RunStream):
     async def _send_part(self, part: Part) -> None:
         if not part.data:
             await self.send_heartbeat()
-        for piece in texts(part.data, start=part.start) if self.encoder.is_live else ():
-            await self.send_body(self.encoder.output(piece), more_body=True)
+        for output in self.encoder.output(part):
+            await self.send_body(output, more_body=True)
 
 
 class Execute(Followed):

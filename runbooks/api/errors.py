@@ -78,9 +78,9 @@ def misfits(problems: Sequence[Mapping[str, Any]], *, of: str) -> ApiError:
     return unusable(f"{of} cannot be used", [f"{_place(problem)}: {_sentence(problem)}" for problem in problems])
 
 
-def misfit_values(invalid: InvalidValues) -> list[str]:
+def misfit_values(errors: Mapping[str, str]) -> list[str]:
     """What is wrong with each of the values, as the client reads it."""
-    return [f"{cut(name)}: {message}" for name, message in invalid.errors.items()]
+    return [f"{cut(name)}: {message}" for name, message in errors.items()]
 
 
 def cut(text: str, *, most: int = LONGEST_NAME) -> str:
@@ -108,7 +108,7 @@ def _with(status: int, sentence: str = "", **headers: str) -> Callable[[Exceptio
 
 
 def _invalid(problem: InvalidValues) -> ApiError:
-    return unusable("The values cannot be used", misfit_values(problem))
+    return unusable("The values cannot be used", misfit_values(problem.errors))
 
 
 def _no_database(problem: OperationalError) -> ApiError:

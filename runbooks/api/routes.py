@@ -19,7 +19,7 @@ from runbooks.api.as_json import run_json
 from runbooks.api.bodies import read_body
 from runbooks.api.errors import ApiError, failure_of, misfit_values, unusable
 from runbooks.api.gate import failed
-from runbooks.document.validate import InvalidValues, checked_values, stray_warnings
+from runbooks.document.validate import stray_warnings
 from runbooks.document.values import MOST_STRAYS
 from runbooks.execution import control, environment
 from runbooks.library import LibraryRunbook
@@ -102,7 +102,7 @@ def validate(request: HttpRequest, rb: str) -> dict[str, Any]:
     runbook = library.runbook_for(request.auth.actor, rb)
     values = read_body(request.headers.get("Content-Type", ""), request.body, schemas.ValidateBody).env_vars
     found = {"runbook": runbook.path, "warnings": _warnings(runbook, values)}
-    if errors := [*map(str, runbook.errors), *_misfits(runbook, values)]:
+    if errors := [*map(str, runbook.errors), *misfit_values(control.misfits(runbook, values))]:
         raise unusable("The runbook cannot run with these values", errors, **found)
     return {"success": True, "errors": [], **found}
 
@@ -175,15 +175,6 @@ def shutdown(request: HttpRequest) -> dict[str, Any]:
 
 def _named(runbook: LibraryRunbook) -> dict[str, str]:
     return {"filename": runbook.path, "name": runbook.runbook.name, "path": runbook.path}
-
-
-def _misfits(runbook: LibraryRunbook, values: Mapping[str, str]) -> list[str]:
-    """What a start with these values would be refused for."""
-    try:
-        checked_values(runbook.runbook, values, provided=environment.provided_values())
-    except InvalidValues as invalid:
-        return misfit_values(invalid)
-    return []
 
 
 def _warnings(runbook: LibraryRunbook, values: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from runbooks.access.tokens import Token
 from runbooks.api.errors import ApiError, body_of, failure_of
 from runbooks.library import run_for
 from runbooks.output.encode import Encoder, Whole, json_bytes
-from runbooks.output.entries import is_line_start
+from runbooks.output.entries import offset_of
 from runbooks.output.stream import Failure, Refusal, Stream
 
 SILENCE = 1.0  # seconds
@@ -90,8 +90,7 @@ class RunStream(Stream):
 
     def offset(self, asked: str, *, name: str) -> int:
         """An offset of this run's log; raises ApiError if nobody can have been given it."""
-        is_number = asked.isascii() and asked.isdigit() and len(asked) < 16
-        if not is_number or not is_line_start(self.run.log, int(asked)):
+        if (offset := offset_of(self.run.log, asked)) is None:
             advice = "send one that you were given, or none to begin at the beginning."
             raise ApiError(400, f"{name}: {asked[:20]!r} is no offset of this run's log; {advice}")
-        return int(asked)
+        return offset

@@ -14,7 +14,7 @@ from django.utils import timezone
 from runbooks.access import rules
 from runbooks.access.actor import Actor
 from runbooks.document.parse import without_history
-from runbooks.document.validate import checked_values, stray_warnings, strays
+from runbooks.document.validate import InvalidValues, checked_values, stray_warnings, strays
 from runbooks.execution import ancestry, folder, idempotency, sealing
 from runbooks.execution.ancestry import Recursion as Recursion
 from runbooks.execution.environment import provided_values
@@ -75,6 +75,15 @@ def start_run(
     timeout = runbook.runbook.settings.timeout or settings.SCRIPT_TIMEOUT_SECONDS
     source = without_history(runbook.source)
     return _record(actor, runbook, start, source=source, parent_id=parent, timeout=timeout, **_given(runbook, values))
+
+
+def misfits(runbook: LibraryRunbook, values: Mapping[str, str]) -> dict[str, str]:
+    """What a start with these values would refuse, by variable; nothing is started."""
+    try:
+        checked_values(runbook.runbook, values, provided=provided_values())
+    except InvalidValues as invalid:
+        return invalid.errors
+    return {}
 
 
 def cancel_run(actor: Actor, run: Run) -> None:

@@ -4,7 +4,8 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
-from runbooks.output.text import Text
+from runbooks.output.follow import Part
+from runbooks.output.text import texts
 
 LINE_ENDS = {"\x85": r"\u0085", "\u2028": r"\u2028", "\u2029": r"\u2029"}
 
@@ -33,10 +34,10 @@ class Encoder(ABC):
     content_type: bytes
     greeting: bytes  # sent at once: a server may hold back the headers until there is a body
     heartbeat: bytes
-    is_live = True  # whether it has the output as it comes, and not at the end alone
 
-    @abstractmethod
-    def output(self, piece: Text) -> bytes: ...
+    def output(self, part: Part) -> Iterator[bytes]:
+        """What is sent of these log lines as they come; nothing, if the output is told at the end alone."""
+        yield from ()
 
     @abstractmethod
     def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]: ...
@@ -52,10 +53,6 @@ class Whole(Encoder):
     content_type = b"application/json"
     greeting = b""
     heartbeat = b" "
-    is_live = False
-
-    def output(self, piece: Text) -> bytes:
-        return b""
 
     def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]:
         yield from answer
@@ -71,8 +68,9 @@ class Events(Encoder):
     greeting = b": welcome\n\n"
     heartbeat = b": still here\n\n"
 
-    def output(self, piece: Text) -> bytes:
-        return sse(piece.text, event=piece.stream, id=piece.end)
+    def output(self, part: Part) -> Iterator[bytes]:
+        for piece in texts(part.data, start=part.start):
+            yield sse(piece.text, event=piece.stream, id=piece.end)
 
     def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]:
         yield b"event: done\nid: %d\ndata: " % offset
@@ -89,8 +87,9 @@ class JsonLines(Encoder):
     content_type = b"application/x-ndjson"
     greeting = heartbeat = b'{"event": "ping"}\n'
 
-    def output(self, piece: Text) -> bytes:
-        return json_bytes({"event": piece.stream, "id": piece.end, "data": piece.text}) + b"\n"
+    def output(self, part: Part) -> Iterator[bytes]:
+        for piece in texts(part.data, start=part.start):
+            yield json_bytes({"event": piece.stream, "id": piece.end, "data": piece.text}) + b"\n"
 
     def done(self, answer: Iterable[bytes], *, offset: int) -> Iterator[bytes]:
         yield b'{"event": "done", "id": %d, "data": ' % offset

@@ -103,6 +103,13 @@ def open_regular(path: Path) -> int:
     return descriptor
 
 
+def offset_of(path: Path, asked: str) -> int | None:
+    """The offset that a client asks to go on from; None if it can have been given to nobody."""
+    if not (asked.isascii() and asked.isdigit() and len(asked) < 16):
+        return None
+    return int(asked) if is_line_start(path, int(asked)) else None
+
+
 def is_line_start(path: Path, offset: int) -> bool:
     """Whether a reader may go on from this offset."""
     if offset <= 0:

@@ -10,7 +10,7 @@ from runbooks.library import run_for
 from runbooks.models import Run
 from runbooks.output.download import LogText
 from runbooks.output.encode import sse
-from runbooks.output.entries import PREFIX, is_line_start
+from runbooks.output.entries import PREFIX, offset_of
 from runbooks.output.follow import Part, Reader
 from runbooks.output.html import Lines
 from runbooks.output.stream import Stream
@@ -73,8 +73,7 @@ class Events(RunStream):
         """Where the client wants to go on; the header is newer than the address, which stays what it was at first."""
         query = dict(pair.partition("=")[::2] for pair in self.scope["query_string"].decode("latin-1").split("&"))
         asked = self.header(b"last-event-id") or query.get("after", "")
-        offset = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 16 else 0
-        return offset if is_line_start(self.run.log, offset) else 0
+        return offset_of(self.run.log, asked) or 0
 
 
 class Pace:

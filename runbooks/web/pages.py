@@ -18,7 +18,7 @@ from runbooks.access import rules
 from runbooks.access.actor import Actor
 from runbooks.access.identify import signed_in
 from runbooks.document.render import render as rendered_markdown
-from runbooks.document.validate import InvalidValues, checked_values
+from runbooks.document.validate import InvalidValues
 from runbooks.execution import control, environment
 from runbooks.library import LibraryRunbook
 from runbooks.models import Run, State
@@ -80,7 +80,7 @@ def start(request: HttpRequest, path: str) -> HttpResponse:
         return redirect(control.start_run(request.actor, runbook, values=values, **given))
     except control.NotConfirmed:
         unconfirmed = {forms.CONFIRMATION: "Tick the box to confirm that you want to run this now."}
-        errors = {**_misfits(runbook, values), **unconfirmed}
+        errors = {**control.misfits(runbook, values), **unconfirmed}
         return _runbook_page(request, runbook, typed=values, errors=errors)
     except InvalidValues as invalid:
         return _runbook_page(request, runbook, typed=values, errors=invalid.errors)
@@ -172,15 +172,6 @@ def _runbook_page(
 def _started_already(run: Run) -> str:
     told = 'This form has started <a href="{}">run #{}</a> already, with other values. Execute starts another run.'
     return format_html(told, run.get_absolute_url(), run.pk)
-
-
-def _misfits(runbook: LibraryRunbook, values: Mapping[str, str]) -> Mapping[str, str]:
-    """What a start with these values would refuse, without starting anything."""
-    try:
-        checked_values(runbook.runbook, values, provided=environment.provided_values())
-    except InvalidValues as invalid:
-        return invalid.errors
-    return {}
 
 
 def _beside_the_fields(errors: Mapping[str, str], fields: list[forms.Field]) -> list[str]:
