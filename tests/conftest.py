@@ -13,6 +13,8 @@ from django.db import connections
 from django.test import Client
 
 from runbooks.access.identify import KEY
+from runbooks.execution import folder
+from runbooks.models import Run, State
 from runbookweb import drain
 from tests.execution.supervising import supervisors_in
 from tests.processes import ROOT, until
@@ -117,6 +119,13 @@ def site(tmp_path: Path, migrated: Path, library: Library, go: Path) -> Iterator
     yield Site(data, library.root)
     go.touch()
     until(lambda: not supervisors_in(data))
+
+
+def a_live_run() -> Run:
+    """A run of alice's that goes on, whose runbook is gone; nobody looks after it."""
+    run = Run.objects.create(runbook="gone.md", actor="alice", timeout=600, state=State.RUNNING, source="# gone")
+    folder.prepare(run.folder)
+    return run
 
 
 def client_of(subject: str, *roles: str) -> Client:

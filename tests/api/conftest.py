@@ -6,7 +6,6 @@ import pytest
 
 from tests.api.clients import Program
 from tests.browser.server import Server
-from tests.conftest import runbook_source
 
 # Carriage returns, halves of a character, bytes that are no text, NUL, both streams, a line that does not end.
 MIXED = r"""
@@ -38,9 +37,7 @@ BOOKS = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("api"))
     for path, contents in BOOKS.items():
-        file = server.runbooks / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(runbook_source(name=file.stem, **contents))
+        server.add(path, **contents)
     try:
         server.start()
         yield server

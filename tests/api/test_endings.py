@@ -7,14 +7,15 @@ import pytest
 from channels.testing import ApplicationCommunicator
 from django.contrib.sessions.backends.db import SessionStore
 
-from runbooks.access.identify import KEY
+from runbooks.access.actor import Actor
+from runbooks.access.tokens import issue
 from runbooks.api.consumers import RunDetail, RunEvents, RunSocket
-from runbooks.execution import folder
 from runbooks.models import Run, State
 from runbooks.output import stream
 from runbooks.output.entries import append_note
 from runbooks.output.watch import ring
 from runbooks.threads import in_thread
+from tests.conftest import a_live_run, client_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,17 +23,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def session(transactional_db, monkeypatch) -> SessionStore:
     monkeypatch.setattr(stream, "ASK_AGAIN", 0.0)
-    session = SessionStore()
-    session[KEY] = {"id": "alice", "claims": {}}
-    session.save()
-    return session
+    return client_of("alice").session
 
 
 @pytest.fixture
 def run(transactional_db) -> Run:
-    run = Run.objects.create(runbook="gone.md", actor="alice", timeout=600, state=State.RUNNING, source="# gone")
-    folder.prepare(run.folder)
-    return run
+    return a_live_run()
 
 
 def asked(session: SessionStore, consumer: type, run: Run, *, type: str = "http", **headers: str):
@@ -91,3 +87,17 @@ async def test_a_socket_is_closed_with_the_reason(session, run):
         messages.append(json.loads(message["text"]))
     assert (messages[-1]["event"], messages[-1]["data"]["success"]) == ("error", False)
     assert message == {"type": "websocket.close", "code": 4401}
+
+
+async def test_a_token_that_ends_closes_the_socket_and_is_the_reason(session, run):
+    asking = await in_thread(a_live_run)
+    token, _ = issue(Actor("alice"), run=asking.pk)
+    socket = asked(session, RunSocket, run, type="websocket", authorization=f"Bearer {token}")
+    await socket.send_input({"type": "websocket.connect"})
+    assert (await socket.receive_output(5))["type"] == "websocket.accept"
+    await in_thread(asking.move, State.RUNNING, state=State.FAILED)
+    append_note(run.log, "a line")
+    while (message := await socket.receive_output(5))["type"] == "websocket.send":
+        continue
+    assert message == {"type": "websocket.close", "code": 4401}
+    await socket.wait(5)

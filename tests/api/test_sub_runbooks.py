@@ -12,7 +12,6 @@ import pytest
 
 from tests.api.clients import Program
 from tests.browser.server import Server
-from tests.conftest import runbook_source
 from tests.processes import ROOT, until
 
 CURL = 'curl -s -X POST "$RUNBOOK_URL/%s/execute"'
@@ -50,10 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("sub-runbooks"))
     claims = {"Guarded.md": {"roles": ["dba"]}}
     for path, script in (SCRIPTS | {"Guarded.md": "echo for few"}).items():
-        file = server.runbooks / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        more = {"requirements": ASKED.get(path, ""), "claims": claims.get(path)}
-        file.write_text(runbook_source(name=file.stem, script=script, **more))
+        server.add(path, script=script, requirements=ASKED.get(path, ""), claims=claims.get(path))
     for name in ("Check-everything.md", "Hello.md"):
         shutil.copy(ROOT / "samples" / name, server.runbooks)
     try:
@@ -68,15 +64,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def alice(server: Server) -> Iterator[Program]:
-    alice = Program(server, "alice", "sre")
-    with contextlib.closing(alice.client):
+    with Program(server, "alice", "sre") as alice:
         yield alice
 
 
 @pytest.fixture
 def dora(server: Server) -> Iterator[Program]:
-    dora = Program(server, "dora", "dba")
-    with contextlib.closing(dora.client):
+    with Program(server, "dora", "dba") as dora:
         yield dora
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.conftest import runbook_source
 from tests.processes import ROOT, free_port
 
 PREFIX = 37  # of each entry in a run's log: time, stream, tag
@@ -20,6 +21,12 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen | None = None
+
+    def add(self, path: str, **contents: object) -> None:
+        """Put a sound runbook into its library, but for what the test wants otherwise."""
+        file = self.runbooks / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(runbook_source(name=file.stem, **contents))
 
     def start(self) -> None:
         """Start it, and come back when it says that it is ready."""

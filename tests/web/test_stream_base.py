@@ -7,32 +7,26 @@ import pytest
 from channels.testing import ApplicationCommunicator
 from django.contrib.sessions.backends.db import SessionStore
 
-from runbooks.access.identify import KEY
-from runbooks.execution import folder
-from runbooks.models import Run, State
+from runbooks.models import Run
 from runbooks.output import stream as base
 from runbooks.output.entries import append_note
 from runbooks.output.stream import Stream
 from runbooks.output.watch import Inotify, ring
 from runbooks.threads import in_thread
 from runbooks.web.consumers import Events
+from tests.conftest import a_live_run, client_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def session(transactional_db) -> SessionStore:
-    session = SessionStore()
-    session[KEY] = {"id": "alice", "claims": {}}
-    session.save()
-    return session
+    return client_of("alice").session
 
 
 @pytest.fixture
 def run(transactional_db) -> Run:
-    run = Run.objects.create(runbook="gone.md", actor="alice", timeout=600, state=State.RUNNING, source="# gone")
-    folder.prepare(run.folder)
-    return run
+    return a_live_run()
 
 
 def request_of(session: SessionStore, consumer: type[Stream], *, pk: int = 0) -> ApplicationCommunicator:

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from tests.browser.server import Server
-from tests.conftest import runbook_source
 
 ROW = re.compile(r'id="L(\d+)">.*?<span class="log__text">(.*?)</span></div>')
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
@@ -28,9 +27,8 @@ BOOKS = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("streams"))
-    server.runbooks.mkdir()
     for path, contents in BOOKS.items():
-        (server.runbooks / path).write_text(runbook_source(name=path.removesuffix(".md"), **contents))
+        server.add(path, **contents)
     try:
         server.start()
         yield server
