@@ -35,6 +35,7 @@ class Run(models.Model):
     sealed_values = models.BinaryField(null=True, help_text="the secret values, encrypted, until the script starts")
     source = models.TextField(help_text="the runbook as it was asked for, without its History")
     timeout = models.PositiveIntegerField(help_text="seconds")
+    concurrency = models.PositiveIntegerField(null=True, help_text="how many runs of its runbook may go on at once")
     parent = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="children")
     correlation_id = models.CharField(max_length=128, blank=True, help_text="of the request that asked for it")
 
@@ -47,6 +48,7 @@ class Run(models.Model):
     return_code = models.IntegerField(null=True)
     killed = models.PositiveIntegerField(default=0, help_text="processes that had to be killed")
     warnings = models.JSONField(default=list, help_text="what went wrong beside the script, such as a read-only file")
+    is_pinned = models.BooleanField(default=False, help_text="kept, however old it gets")
     is_in_history = models.BooleanField(default=False, help_text="of a refused run: its runbook's History tells of it")
 
     class Meta:
@@ -85,6 +87,11 @@ class Run(models.Model):
     def work(self) -> Path:
         """The working folder of the script."""
         return settings.EXECUTION_DIR / str(self.pk)
+
+    @property
+    def script(self) -> Path:
+        """The script as a file, beside its working folder: with SCRIPT_USER, nothing in DATA_DIR is open to it."""
+        return settings.EXECUTION_DIR / f"{self.pk}.script"
 
     @property
     def seconds(self) -> float | None:

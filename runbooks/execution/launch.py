@@ -6,7 +6,6 @@ import logging
 import marshal
 import os
 import py_compile
-import shutil
 import subprocess
 import sys
 import time
@@ -19,8 +18,8 @@ from django.utils import timezone
 
 from runbooks.document.parse import parse
 from runbooks.document.runbook import Runbook
-from runbooks.document.validate import BadInput, NoInterpreter, input_files, interpreter
-from runbooks.execution import folder, sealing
+from runbooks.document.validate import BadInput, NoInterpreter, interpreter
+from runbooks.execution import folder, sealing, workspace
 from runbooks.execution.environment import environment, provided_secrets, run_token
 from runbooks.execution.outcomes import tell
 from runbooks.models import Run, State
@@ -105,13 +104,18 @@ def _fail_in_the_queue(run: Run, reason: str) -> None:
 
 def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
     runbook = parse(run.source.encode(), name=PurePosixPath(run.runbook).stem)
+    argv = [*_interpreter(runbook), str(run.script)]
     secrets = _unsealed(run)
     token = run_token(run, grace=GRACE)
+    try:
+        workspace.make(run, runbook)
+    except BadInput as problem:
+        raise NotStarted(str(problem)) from None
     specification = marshal.dumps(
         {
-            "argv": [*_interpreter(runbook), str(_script(run, runbook))],
+            "argv": argv,
             "environment": environment(run, {**run.values, **secrets}, token=token),
-            "folder": str(_work(run, runbook)),
+            "folder": str(run.work),
             "timeout": run.timeout,
             "grace": GRACE,
             "limit": settings.MAX_OUTPUT_SIZE_BYTES,
@@ -161,27 +165,3 @@ def _interpreter(runbook: Runbook) -> list[str]:
         return interpreter(runbook.script)
     except NoInterpreter as problem:
         raise NotStarted(str(problem)) from None
-
-
-def _script(run: Run, runbook: Runbook) -> Path:
-    """The script as a file of this run's own: interpreters read it while it runs."""
-    script = run.folder / "script"
-    script.touch(mode=0o600)
-    script.write_text(runbook.script.text, encoding="utf-8", newline="")
-    return script
-
-
-def _work(run: Run, runbook: Runbook) -> Path:
-    """The working folder, with copies of the input files at their relative paths."""
-    run.work.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.rmtree(run.work, ignore_errors=True)
-    run.work.mkdir(mode=0o700)
-    root = settings.RUNBOOKS_DIR.resolve()
-    try:
-        for source, target in input_files(runbook, folder=(root / run.runbook).parent, root=root):
-            copy = run.work / target
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, copy)
-    except BadInput as problem:
-        raise NotStarted(str(problem)) from None
-    return run.work

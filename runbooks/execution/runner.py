@@ -7,10 +7,9 @@ the last one stopped. Messages only say "look again".
 import asyncio
 import logging
 import os
-import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 
 from channels.consumer import AsyncConsumer
 from channels.layers import get_channel_layer
@@ -20,8 +19,9 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from runbooks.execution import folder, launch
+from runbooks.execution import folder, launch, workspace
 from runbooks.execution.control import RUNNER
+from runbooks.execution.queue import queued
 from runbooks.execution.settle import settle
 from runbooks.models import ACTIVE, Run, State
 from runbooks.output.watch import ring, watch
@@ -147,24 +147,6 @@ def running() -> list[Run]:
     return list(Run.objects.filter(state=State.RUNNING).defer("source"))
 
 
-def queued(*, taken: Mapping[int | None, int]) -> list[Run]:
-    """The runs that may begin, in the order in which they came; `taken` counts the places by parent.
-
-    The sub-runs of each run share places of their own, as many as the runs have that nobody's script has asked for. A
-    run that waits for its sub-run holds a place itself: if both had to share, they could wait for ever.
-    """
-    most = settings.MAX_CONCURRENT_RUNS
-    free = {parent: most - count for parent, count in taken.items()}
-    waiting = Run.objects.filter(state=State.QUEUED).order_by("pk")
-    may_begin = []
-    for pk, parent in waiting.exclude(parent=None).values_list("pk", "parent"):
-        if free.setdefault(parent, most) > 0:
-            free[parent] -= 1
-            may_begin.append(pk)
-    room = max(0, free.get(None, most))
-    return [*waiting.filter(pk__in=may_begin), *waiting.filter(parent=None)[:room]]
-
-
 def start(run: Run, lock: int) -> subprocess.Popen | None:
     """Start a taken run, or settle it if that is not possible; the lock is held until either is done."""
     try:
@@ -185,7 +167,7 @@ def tidy() -> None:
     for run in ended.only("pk"):
         # Only what is surely ours: a run of that number began here, and nothing of it lives.
         if (run.folder / "started").exists() and not folder.is_alive(run.folder):
-            shutil.rmtree(run.work, ignore_errors=True)
+            workspace.remove(run)
 
 
 def settle_if_ended(run: Run) -> bool:

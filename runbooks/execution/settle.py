@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from runbooks.document import history
 from runbooks.document.parse import parse
+from runbooks.execution import workspace
 from runbooks.execution.folder import Result, complaint
 from runbooks.execution.outcomes import tell
 from runbooks.models import Run, State
@@ -47,7 +48,7 @@ def settle(run: Run, result: Result | None) -> None:
     if won:
         tell(run)
         ring(run.folder)
-        shutil.rmtree(run.work, ignore_errors=True)
+        workspace.remove(run)
 
 
 def settle_refused(run: Run, reason: str, *, is_readable: bool) -> None:

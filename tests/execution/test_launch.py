@@ -135,7 +135,7 @@ def test_a_secret_is_in_no_file_of_the_run(a_run, finish, settings):
     finish(run)
     assert printed(run) == "***\n10\n"
     files = [file for file in settings.DATA_DIR.rglob("*") if file.is_file()]
-    assert {"log", "script", "result", "started", "lock"} <= {file.name for file in files}
+    assert {"log", "result", "started", "lock"} <= {file.name for file in files}
     assert not any(b"opensesame" in file.read_bytes() for file in files)
 
 
