@@ -11,7 +11,7 @@ class RunAdmin(admin.ModelAdmin):
     """Never shows sealed_values, and never offers a change: what ran, ran."""
 
     list_display = ("id", "runbook", "state", "actor", "started_at", "ended_at", "return_code")
-    list_filter = ("state", "queued_at")
+    list_filter = ("state", "is_pinned", "queued_at")
     search_fields = ("runbook", "actor")
     ordering = ("-id",)
     list_per_page = 50
@@ -19,7 +19,7 @@ class RunAdmin(admin.ModelAdmin):
     fields = (
         *("runbook", "state", "actor", "claims", "values", "timeout", "parent", "correlation_id"),
         *("queued_at", "started_at", "ended_at", "cancelled_at", "cancelled_by"),
-        *("return_code", "killed", "warnings", "source"),
+        *("return_code", "killed", "warnings", "is_pinned", "source"),
     )
     readonly_fields = fields
 

@@ -191,7 +191,7 @@ class Configuration:
             if self.is_loopback and not self.JWT_JWKS_URL:
                 self.JWT_SECRET = self.JWT_SECRET or generated_secret(self.DATA_DIR / "jwt_secret")
         except OSError as problem:
-            failed = f"cannot write {problem.filename}: {problem.strerror}"
+            failed = f"cannot write {problem.filename or self.DATA_DIR}: {problem.strerror}"
             raise BadVariable(f"DATA_DIR: {failed}. Set it to a folder of yours.") from None
 
 
@@ -199,12 +199,14 @@ def generated_secret(path: Path) -> str:
     """The secret in this file, made at first use; only the file's owner may read it."""
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
-        # A link never replaces: of two first starts at once, both go on with the same secret.
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
+        try:
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(48))
+            # A link never replaces: of two first starts at once, both go on with the same secret.
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
     secret = path.read_bytes().decode(errors="replace").strip()
     if len(secret) < 32 or "\N{REPLACEMENT CHARACTER}" in secret:
         raise BadVariable(f"DATA_DIR: {path} holds no whole secret; delete it, and the next start makes a new one.")

@@ -4,7 +4,7 @@ import json
 import logging
 from datetime import UTC, datetime
 
-from runbookweb import correlation
+from runbookweb import correlation, database
 
 # What a message may say of a run with `extra`, beside its text.
 FIELDS = ("run_id", "runbook", "actor", "state", "return_code", "seconds", "ended_at")
@@ -27,6 +27,13 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+    def formatException(self, exc_info: tuple) -> str:
+        problem = exc_info[1]
+        # No fault of the code, and met again by each request and each sweep meanwhile: one line says it all.
+        return (
+            f"{type(problem).__name__}: {problem}" if database.trouble(problem) else super().formatException(exc_info)
+        )
 
 
 def without_clients_tracebacks(record: logging.LogRecord) -> bool:

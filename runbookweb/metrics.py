@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 MINUTE, HOUR = 60, 60 * 60
+SILENCE = 10.0  # seconds after which a runner that has not looked at the table counts as dead
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 disable_created_metrics()
@@ -50,6 +51,10 @@ class Heartbeat:
     def age(self) -> float | None:
         """Seconds since the last beat; None if no runner has begun here."""
         return None if self.at is None else time.monotonic() - self.at
+
+    @property
+    def is_silent(self) -> bool:
+        return (self.age or 0.0) > SILENCE
 
     @contextlib.contextmanager
     def expected(self) -> Iterator[None]:

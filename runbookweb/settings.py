@@ -102,8 +102,9 @@ DATABASES = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             # NORMAL may lose the newest commits in a power cut: a run whose script has begun would be `queued`
-            # again, and its script started a second time.
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            # again, and its script started a second time. Without secure_delete, what has been deleted may stay in
+            # the file: sessions, and the sealed values of runs that have begun.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;",
         },
     },
 }
@@ -154,6 +155,9 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
+# What the server lets through stays in memory: a full disk is no reason to refuse a form.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024
+
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Files are found where packages and the project keep them: there is no collect step that could be forgotten.
@@ -181,6 +185,8 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         # It reports each step of a sign-in at INFO.
         "axes": {"level": "WARNING"},
+        # It reports each step of reading a runbook at DEBUG.
+        "markdown_it": {"level": "WARNING"},
         # Django names each 404 and 403 a warning; they are ordinary answers here.
         "django.request": {"level": "ERROR"},
     },

@@ -14,6 +14,7 @@ urlpatterns = [
     path("runs/", pages.runs, name="runs"),
     path("runs/<int:pk>/", pages.run, name="run"),
     path("runs/<int:pk>/cancellation/", pages.cancellation, name="cancellation"),
+    path("runs/<int:pk>/pin/", pages.pin, name="pin"),
     path("configuration/", pages.configuration, name="configuration"),
     path("login/", sign_in.login, name="login"),
     path("auth/login", sign_in.elsewhere, name="auth-login"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import daphne.server
 from twisted.internet import reactor
 
-from runbooks.management.commands.serve import keep_running
+from runbooks.management.ready import keep_running
 from runbookweb.server import Server
 
 CHUNK = b"0123456789abcdef" * 4096

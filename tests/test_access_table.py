@@ -58,6 +58,7 @@ TABLE = {
     "events": Row("/runs/{run}/events/", "401 404 200 200 404", IGNORED),
     "log": Row("/runs/{run}/log.txt", "401 404 200 200 404", IGNORED),
     "cancellation": Row("/runs/{run}/cancellation/", "302 404 302 302 404", IGNORED, "POST"),
+    "pin": Row("/runs/{run}/pin/", "302 404 302 302 404", IGNORED, "POST"),
     "configuration": Row("/configuration/", "302 200 200 200 200", IGNORED),
     "login": Row("/login/", "200 200 200 200 200", IGNORED),
     "auth-login": Row("/auth/login", "302 302 302 302 302", IGNORED),
@@ -83,6 +84,7 @@ TABLE = {
     "api:socket": Row("/api/runs/{run}/socket", "426 426 426 426 426", IGNORED),
     "api-socket": Row("/api/runs/{run}/socket", "4401 4404 1000 1000 4404", "4401 4404 1000 1000 4404", "WEBSOCKET"),
     "api:cancel": Row("/api/runs/{run}/cancel", DENIED, "401 404 200 200 404", "POST"),
+    "api:pin": Row("/api/runs/{run}/pin", DENIED, "401 404 200 200 404", "POST"),
     "api:config": Row("/api/config", "401 200 200 200 200", "401 200 200 200 200"),
     "api:shutdown": Row("/api/shutdown", DENIED, "401 403 403 403 200", "POST"),
 }

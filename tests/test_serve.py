@@ -120,7 +120,7 @@ def test_serve_on_a_file_that_is_no_database_says_so(tmp_path, options):
     (tmp_path / "db.sqlite3").write_bytes(b"nothing" * 1000)
     with serving(tmp_path, *options) as server:
         assert server.process.wait(15) == 1
-        assert server.complaints.endswith("db.sqlite3 cannot be used: file is not a database.\n")
+        assert server.complaints.endswith("db.sqlite3 cannot be used. The database is damaged.\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the flag")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from runbooks.execution import control
 from runbooks.models import Run, State
 from runbooks.output.encode import json_bytes
 from runbooks.output.entries import STREAMS
@@ -18,7 +19,7 @@ SENTENCES = {
 
 
 def run_json(run: Run) -> dict[str, Any]:
-    """A run without its output; `success` says that its script has ended well."""
+    """A run without its output; `success` says that its script has ended well. Of a queued run it asks the database."""
     return {
         "success": run.state == State.SUCCEEDED,
         "run_id": run.pk,
@@ -34,6 +35,8 @@ def run_json(run: Run) -> dict[str, Any]:
         "ended_at": _time(run.ended_at),
         "cancelled_by": run.cancelled_by or None,
         "parent": run.parent_id,
+        "is_pinned": run.is_pinned,
+        "waiting_for": control.waits_for(run) or None,
     }
 
 
@@ -48,9 +51,9 @@ def _time(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def with_output(run: Run, *, after: int, end: int) -> Iterator[bytes]:
-    """A run as JSON, piece by piece, with what it has printed between two offsets; nothing large is held in memory."""
-    rest = run_json(run) | {"offset": end}
+def with_output(run: Run, stands: dict[str, Any], *, after: int, end: int) -> Iterator[bytes]:
+    """How a run stands, as JSON, with what it has printed between two offsets; nothing large is held in memory."""
+    rest = stands | {"offset": end}
     head = {name: rest.pop(name) for name in ("success", "runbook", "return_code")}
     yield json_bytes(head)[:-1]
     for stream in STREAMS.values():

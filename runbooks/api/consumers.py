@@ -33,9 +33,10 @@ class Followed(RunStream):
 
     async def pump(self) -> None:
         reader = Reader(self.run, after=self.after)
-        async for part in reader.follow():
-            await self._send_part(part)
-            await self.admit_again()
+        async with contextlib.aclosing(reader.follow()) as parts:
+            async for part in parts:
+                await self._send_part(part)
+                await self.admit_again()
         self.run = reader.run
         await self.send_pieces(self.encoder.done(self.ending(reader.offset), offset=reader.offset))
 
@@ -43,11 +44,15 @@ class Followed(RunStream):
         """What the end says of the run."""
         return [json_bytes(run_json(self.run))]
 
+    def messages(self, part: Part) -> tuple[bytes, ...]:
+        """These log lines as they are sent: the same bytes to all who read them in this form."""
+        return part.once(type(self.encoder), lambda: (b"".join(self.encoder.output(part)),))
+
     async def _send_part(self, part: Part) -> None:
         if not part.data:
             await self.send_heartbeat()
-        for output in self.encoder.output(part):
-            await self.send_body(output, more_body=True)
+        for message in filter(None, self.messages(part)):
+            await self.send_body(message, more_body=True)
 
 
 class Execute(Followed):
@@ -74,12 +79,12 @@ class Execute(Followed):
 
     async def pump(self) -> None:
         if self.status == 202:
-            await self.send_body(json_bytes(run_json(self.run)), more_body=True)
+            await self.send_body(json_bytes(await in_thread(run_json, self.run)), more_body=True)
         else:
             await super().pump()
 
     def ending(self, end: int) -> Iterator[bytes]:
-        return with_output(self.run, after=0, end=end)
+        return with_output(self.run, run_json(self.run), after=0, end=end)
 
     def more_headers(self) -> list[tuple[bytes, bytes]]:
         return [(b"Location", b"/api/runs/%d" % self.run.pk)]
@@ -141,6 +146,9 @@ class RunSocket(RunEvents):
         self.has_begun_with(status)
         await self.send({"type": "websocket.accept"})
 
+    def messages(self, part: Part) -> tuple[bytes, ...]:
+        return part.once(type(self), lambda: tuple(self.encoder.output(part)))
+
     async def send_pieces(self, pieces: Iterable[bytes]) -> None:
         await self.send_body(b"".join(pieces), more_body=True)  # in two messages, it would be no JSON in either
 
@@ -172,10 +180,11 @@ class RunDetail(RunStream):
             end = reader.end()
         finally:
             reader.close()
+        stands = await in_thread(run_json, reader.run)
         if self.after is None:
-            await self.send_pieces([json_bytes(run_json(reader.run))])
+            await self.send_pieces([json_bytes(stands)])
         else:
-            await self.send_pieces(with_output(reader.run, after=self.after, end=end))
+            await self.send_pieces(with_output(reader.run, stands, after=self.after, end=end))
 
     async def _until_news(self, reader: Reader) -> None:
         with contextlib.suppress(TimeoutError):

@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import BadRequest, DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import OperationalError
 from django.http import Http404, UnreadablePostError
 from ninja.errors import ValidationError as BadParameters
 
 from runbooks.access.tokens import BadToken, NoKeys
 from runbooks.document.validate import InvalidValues
 from runbooks.execution import control
-from runbookweb import correlation
+from runbookweb import correlation, database
 
 MOST_BYTES = 1024 * 1024  # of a body
 MOST_ERRORS = 20
@@ -46,6 +45,8 @@ def failure_of(problem: Exception) -> ApiError:
     """What a program is told of this exception; one that nobody expected is logged, and told without its details."""
     if isinstance(problem, ApiError):
         return problem
+    if sentence := database.trouble(problem):
+        return _no_database(problem, sentence)
     for kind, told in KNOWN:
         if isinstance(problem, kind):
             return told(problem)
@@ -111,9 +112,14 @@ def _invalid(problem: InvalidValues) -> ApiError:
     return unusable("The values cannot be used", misfit_values(problem.errors))
 
 
-def _no_database(problem: OperationalError) -> ApiError:
+def _no_database(problem: Exception, sentence: str) -> ApiError:
     logger.error("The database did not take a request of the API", exc_info=problem)
-    return ApiError(503, "The database is busy or does not answer; ask again later.", headers={"Retry-After": "10"})
+    return ApiError(503, f"{sentence} Ask again in a moment.", headers={"Retry-After": database.RETRY_AFTER})
+
+
+def _no_room(problem: control.NoRoom) -> ApiError:
+    sentence = f"{problem} Nothing was started; ask again in a moment."
+    return ApiError(503, sentence, headers={"Retry-After": database.RETRY_AFTER})
 
 
 def _not_found(problem: Http404) -> ApiError:
@@ -127,11 +133,10 @@ KNOWN: tuple[tuple[type[Exception], Callable[[Any], ApiError]], ...] = (
     (NoKeys, _with(503, **{"Retry-After": "10"})),
     (BadToken, _with(401, **{"WWW-Authenticate": "Bearer"})),
     (InvalidValues, _invalid),
-    (OperationalError, _no_database),
     (Http404, _not_found),
     (PermissionDenied, _with(403)),
     (control.NotConfirmed, _with(409, 'The runbook wants to be confirmed: send "confirm": true with the values.')),
-    (control.NoRoom, _with(503)),
+    (control.NoRoom, _no_room),
     (control.CannotRun, _with(409)),
     (control.Recursion, _with(409)),
     (control.BadKey, _with(400)),

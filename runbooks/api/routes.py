@@ -144,6 +144,20 @@ def cancel(request: HttpRequest, run_id: int) -> dict[str, Any]:
     return run_json(library.run_for(actor, run_id))
 
 
+@api.post(
+    "/api/runs/{int:run_id}/pin",
+    response=responses(schemas.Run, 404, 413, 415),
+    openapi_extra=schemas.as_request_body(schemas.PinBody),
+    url_name="pin",
+)
+def pin(request: HttpRequest, run_id: int) -> dict[str, Any]:
+    """Keep a run, however old it gets; or with false let it go with the others."""
+    run = library.run_for(request.auth.actor, run_id)
+    wanted = read_body(request.headers.get("Content-Type", ""), request.body, schemas.PinBody)
+    control.pin_run(run, is_pinned=wanted.pinned)
+    return run_json(library.run_for(request.auth.actor, run_id))
+
+
 @api.get("/api/runs/{int:run_id}/socket", auth=None, include_in_schema=False, url_name="socket")
 def no_socket(request: HttpRequest, run_id: int) -> None:
     """What is asked for without an upgrade; the socket itself is a consumer."""

@@ -84,6 +84,12 @@ class ExecuteBody(ValidateBody):
     confirm: bool = Field(default=False, description="needed by runbooks that want to be confirmed")
 
 
+class PinBody(_Sent):
+    """Whether a run is to be kept, however old it gets."""
+
+    pinned: bool = True
+
+
 class SignIn(_Sent):
     """Who one says to be."""
 
@@ -168,6 +174,8 @@ class Run(_Answered):
     ended_at: str | None
     cancelled_by: str | None
     parent: int | None = Field(description="the run whose script asked for this one")
+    is_pinned: bool = Field(description="whether it is kept, however old it gets")
+    waiting_for: str | None = Field(description="of a queued run, a sentence on why it has not begun")
 
 
 class RunWithOutput(Run):

@@ -4,24 +4,16 @@ Only this section is ever changed. What people wrote in it before the first run'
 an entry belongs to that entry and goes with it.
 """
 
-import contextlib
-import fcntl
-import os
-import random
 import re
-import stat
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runbooks.document.inplace import CannotWrite as CannotWrite
+from runbooks.document.inplace import change
 from runbooks.document.outline import Outline, Section, TooManyMarks, outline
-from runbooks.document.runbook import LARGEST_FILE
 
-LOCK_SECONDS = 5
-ATTEMPTS = 5
-DRAFT = ".runbookweb-history"
 RUN = re.compile(r"Run (\d{1,19}) by ")
 # Shown as the pictures of these characters: raw, they would move cursors in terminals and make the file a binary one.
 HARMLESS = {
@@ -29,10 +21,6 @@ HARMLESS = {
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
 }
-
-
-class CannotWrite(Exception):
-    """The History was not written; str() tells an operator why and the file is as it was."""
 
 
 @dataclass(frozen=True)
@@ -48,31 +36,54 @@ class Entry:
     stderr: str
 
 
+# What a History is to tell: entries, the newest last, and the runs whose ends have not been recorded elsewhere yet.
+Told = tuple[Sequence[Entry], Collection[int]]
+
+
 def append(path: Path, entry: Entry, *, keep: int) -> None:
     """Add the entry to the runbook's History, drop all but the newest keep, and do nothing if the run is there already.
 
-    1. Wait for the lock on the folder, so that of two runs that end at once both are kept.
-    2. Write the whole new text beside the file, with its owner and mode, and on to the disk.
-    3. Put it in the file's place in one step, so that no reader ever sees half a runbook.
+    Raises CannotWrite.
     """
-    if keep < 1:
-        return
-    try:
-        path = path.resolve(strict=True)
-        with _locked(path.parent) as folder:
-            _refuse_what_is_read_only(path)
-            # Authors do not ask for our lock: what one saves in the meantime must not be lost, so look again.
-            if not any(_try_append(path, entry, keep=keep, folder=folder) for _ in range(ATTEMPTS)):
-                raise CannotWrite(f"{path.name} is being changed by somebody else again and again.")
-    except FileNotFoundError:
-        raise CannotWrite(f"{path.name} is no longer there.") from None
-    except (OSError, RuntimeError) as error:
-        # Until Python 3.13 a loop of links is a RuntimeError.
-        raise CannotWrite(f"{path.name} cannot be written: {getattr(error, 'strerror', None) or error}.") from None
+    change(path, lambda source, keep: appended(source, entry, keep=keep), keep=keep)
+
+
+def rewrite(path: Path, told: Callable[[], Told], *, keep: int) -> None:
+    """Put the newest keep of what is to be told in the place of the History's entries; raises CannotWrite.
+
+    Asked for under the lock: meanwhile no run's end can be recorded in the file.
+    """
+
+    def changed(source: bytes, keep: int) -> bytes:
+        entries, unsettled = told()
+        return rewritten(source, entries[-keep:], unsettled=unsettled)
+
+    change(path, changed, keep=keep)
 
 
 def appended(source: bytes, entry: Entry, *, keep: int) -> bytes:
     """The file's bytes with the entry in their History; everything outside of it stays, whatever its encoding."""
+    text, found = _outlined(source)
+    section = found.history()
+    starts = _entry_starts(found, section) if section else {}
+    return source if entry.run in starts else _with_entries(text, found, [entry], older=keep - 1)
+
+
+def rewritten(source: bytes, entries: Sequence[Entry], *, unsettled: Collection[int] = ()) -> bytes:
+    """The file's bytes with these entries in their History, and of the others there those of unsettled runs alone.
+
+    What is written before the first entry stays.
+    """
+    text, found = _outlined(source)
+    section = found.history()
+    if not section:
+        return _with_entries(text, found, entries, older=0) if entries else source
+    starts = _entry_starts(found, section)
+    kept = [_entry_lines(found, section, starts, run) for run in starts if run in unsettled]
+    return _with_entries(text, found, entries, older=0, newer=kept)
+
+
+def _outlined(source: bytes) -> tuple[str, Outline]:
     # Bytes that are not UTF-8 become surrogates and come back as the same bytes.
     text = source.decode("utf-8", "surrogateescape")
     try:
@@ -81,20 +92,25 @@ def appended(source: bytes, entry: Entry, *, keep: int) -> bytes:
         raise CannotWrite(f"In this file {many}") from None
     if unclosed := next((fence for fence in found.fences if not fence.is_closed), None):
         raise CannotWrite(f"The code fence in line {unclosed.start} is never closed; the entry would be part of it.")
+    return text, found
+
+
+def _with_entries(
+    text: str, found: Outline, entries: Sequence[Entry], *, older: int, newer: Sequence[str] = ()
+) -> bytes:
+    """The text with these entries between the newest `older` that its History has already, and `newer` ones as text."""
     end = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
-    section = found.history()
-    if not section:
-        added = _spaced(text, end) + f"# History{end}{end}" + entry_text(entry).replace("\n", end)
-        return added.encode("utf-8", "surrogateescape")
-    starts = _entry_starts(found, section)
-    if entry.run in starts:
-        return source
-    before, rest = found.lines[: section.start], found.lines[section.end :]
-    body = _body(found, section, list(starts.values()), keep=keep)
-    head = "\n".join(before) + "\n" if section.start < len(found.lines) else text + end
-    added = _spaced(head + body, end) + entry_text(entry).replace("\n", end)
-    tail = end + "\n".join(rest) if rest else ""
-    return (added + tail).encode("utf-8", "surrogateescape")
+    section, tail = found.history(), ""
+    if section:
+        before, rest = found.lines[: section.start], found.lines[section.end :]
+        head = "\n".join(before) + "\n" if section.start < len(found.lines) else text + end
+        head += _body(found, section, list(_entry_starts(found, section).values()), older=older)
+        tail = (end if entries or newer else "") + "\n".join(rest) if rest else ""
+    else:
+        head = _spaced(text, end) + f"# History{end}{end}"
+    texts = [*(entry_text(entry).replace("\n", end) for entry in entries), *newer]
+    head = _spaced(head, end) if texts else head
+    return (head + end.join(texts) + tail).encode("utf-8", "surrogateescape")
 
 
 def entry_text(entry: Entry) -> str:
@@ -118,10 +134,19 @@ def _entry_starts(found: Outline, section: Section) -> dict[int, int]:
     return starts
 
 
-def _body(found: Outline, section: Section, starts: list[int], *, keep: int) -> str:
-    """What stays in the section before the new entry: the text before the first entry, and the newest entries."""
+def _entry_lines(found: Outline, section: Section, starts: dict[int, int], run: int) -> str:
+    """The text of one run's entry, with one line end behind it."""
+    after = min([start for start in starts.values() if start > starts[run]], default=section.end)
+    lines = found.lines[starts[run] : after]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return "\n".join([*lines, ""])
+
+
+def _body(found: Outline, section: Section, starts: list[int], *, older: int) -> str:
+    """What stays in the section before new entries: the text before the first entry, and the newest entries."""
     first = starts[0] if starts else section.end
-    dropped = starts[-(keep - 1)] if 1 < keep <= len(starts) else section.end if keep == 1 else first
+    dropped = starts[-older] if 0 < older < len(starts) else section.end if older == 0 else first
     kept = found.lines[section.start : first] + found.lines[max(first, dropped) : section.end]
     return "\n".join(kept) + ("\n" if section.end < len(found.lines) else "")
 
@@ -150,81 +175,3 @@ def _code_span(text: str) -> str:
 def _one_line(text: str) -> str:
     visible = " ".join(text.split()).translate(HARMLESS)
     return visible.encode("utf-8", "replace").decode() or "nobody"
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[int]:
-    """The folder's descriptor with its lock, which the system frees even if this process is killed."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not _try_lock(descriptor):
-            if time.monotonic() > deadline:
-                raise CannotWrite(f"Another process has had the lock on {folder.name} for {LOCK_SECONDS} seconds.")
-            # Waits of the same length would let two processes miss the same gaps again and again.
-            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _refuse_what_is_read_only(path: Path) -> None:
-    """Heed the mode as the author's wish: a rename needs no leave to write, and root has it everywhere."""
-    for place, name in ((path, path.name), (path.parent, f"The folder of {path.name}")):
-        mode = place.stat().st_mode
-        if not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(place, os.W_OK):
-            raise CannotWrite(f"{name} is read-only.")
-    # Reading a named pipe would wait for ever.
-    if not path.is_file():
-        raise CannotWrite(f"{path.name} is not a regular file.")
-
-
-def _try_append(path: Path, entry: Entry, *, keep: int, folder: int) -> bool:
-    """Append unless the file changes meanwhile; False means that it did."""
-    source = path.read_bytes()
-    changed = appended(source, entry, keep=keep)
-    # What scripts print must never make the runbook too large to be read.
-    while len(changed) > LARGEST_FILE and keep > 1:
-        keep //= 2
-        changed = appended(source, entry, keep=keep)
-    if len(changed) > LARGEST_FILE:
-        raise CannotWrite(f"{path.name} would be larger than {LARGEST_FILE // 1024} KiB.")
-    return changed == source or _replace(path, source, changed, folder)
-
-
-def _replace(path: Path, source: bytes, changed: bytes, folder: int) -> bool:
-    """Put the changed bytes into the file's place, unless it is no longer what they were made from."""
-    draft = path.with_name(DRAFT)
-    # A process that was killed here left its draft behind; the lock says that nobody else is at it now.
-    draft.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(changed)
-            file.flush()
-            _copy_owner_and_mode(path, file.fileno())
-            os.fsync(file.fileno())
-        if path.read_bytes() != source:
-            return False
-        draft.replace(path)
-        os.fsync(folder)
-        return True
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _copy_owner_and_mode(path: Path, descriptor: int) -> None:
-    found = path.stat()
-    # Only root may give a file away; others can at least keep its group.
-    for owner in (found.st_uid, -1):
-        with contextlib.suppress(PermissionError):
-            os.fchown(descriptor, owner, found.st_gid)
-            break
-    os.fchmod(descriptor, stat.S_IMODE(found.st_mode))

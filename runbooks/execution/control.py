@@ -1,6 +1,7 @@
-"""The one door to execution, for pages and programs alike: start a run, end a run."""
+"""The one door to execution, for pages and programs alike: start a run, end a run, keep a run."""
 
 import contextlib
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -8,7 +9,7 @@ from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from runbooks.access import rules
@@ -21,13 +22,15 @@ from runbooks.execution.environment import provided_values
 from runbooks.execution.idempotency import BadKey as BadKey  # for those who start runs, as the exceptions below
 from runbooks.execution.idempotency import KeyReused as KeyReused
 from runbooks.execution.outcomes import tell
+from runbooks.execution.queue import waits_for as waits_for  # for those who show runs
 from runbooks.execution.settle import settle_refused
 from runbooks.library import LibraryRunbook
-from runbooks.models import Run, State
+from runbooks.models import Run, State, runs_folder
 from runbooks.output.watch import ring
-from runbookweb import correlation, drain
+from runbookweb import correlation, database, drain
 
 RUNNER = "runner"  # the channel that runners listen on
+logger = logging.getLogger(__name__)
 
 
 class CannotRun(Exception):
@@ -35,7 +38,7 @@ class CannotRun(Exception):
 
 
 class NoRoom(CannotRun):
-    """The disk cannot take the run, which is no fault of the runbook: later it may."""
+    """The disk or the database cannot take the run, which is no fault of the runbook: later they may."""
 
 
 class NotConfirmed(Exception):
@@ -72,9 +75,10 @@ def start_run(
         raise NotConfirmed
     if runbook.errors:
         raise CannotRun("This runbook cannot run: " + "; ".join(str(problem) for problem in runbook.errors))
-    timeout = runbook.runbook.settings.timeout or settings.SCRIPT_TIMEOUT_SECONDS
+    wanted = runbook.runbook.settings
+    limits = {"timeout": wanted.timeout or settings.SCRIPT_TIMEOUT_SECONDS, "concurrency": wanted.concurrency}
     source = without_history(runbook.source)
-    return _record(actor, runbook, start, source=source, parent_id=parent, timeout=timeout, **_given(runbook, values))
+    return _record(actor, runbook, start, source=source, parent_id=parent, **limits, **_given(runbook, values))
 
 
 def misfits(runbook: LibraryRunbook, values: Mapping[str, str]) -> dict[str, str]:
@@ -93,6 +97,11 @@ def cancel_run(actor: Actor, run: Run) -> None:
             _ask_to_end(actor, below)
 
 
+def pin_run(run: Run, *, is_pinned: bool) -> None:
+    """Keep a run, however old it gets, or let it go with the others."""
+    Run.objects.filter(pk=run.pk).update(is_pinned=is_pinned)
+
+
 def _ask_to_end(actor: Actor, run: Run) -> bool:
     """Ask one run to end; False means that it has ended, or never began, and that no others need to be asked."""
     asked = {"cancelled_at": timezone.now(), "cancelled_by": actor.id}
@@ -109,6 +118,7 @@ def ring_runner() -> None:
     """Tell the runner to look at the table; if it does not hear it, it looks by itself a little later."""
     with contextlib.suppress(ChannelFull):
         async_to_sync(get_channel_layer().send)(RUNNER, {"type": "look.again"})
+    ring(runs_folder())
 
 
 def _check_claims(actor: Actor, runbook: LibraryRunbook, *, parent: int | None) -> None:
@@ -177,7 +187,13 @@ def _record(actor: Actor, runbook: LibraryRunbook, start: idempotency.Start | No
     except ancestry.ParentEnded as problem:
         raise CannotRun(str(problem)) from None
     except OSError as problem:
+        logger.error("A run could not be recorded: %s", problem)
         raise NoRoom(f"The run could not be recorded in {problem.filename}: {problem.strerror}.") from None
+    except DatabaseError as problem:
+        if not database.is_undone(problem):
+            raise
+        logger.error("A run could not be recorded: %s", problem)
+        raise NoRoom(database.trouble(problem)) from None
     if run.is_active:
         transaction.on_commit(ring_runner)
     if run.parent_id:

@@ -10,9 +10,10 @@ from django.conf import settings
 
 from runbooks.access import tokens
 from runbooks.access.actor import Actor
-from runbooks.document.runbook import looks_secret
+from runbooks.document.runbook import Runbook, looks_secret
 from runbooks.document.validate import is_refused_name
 from runbooks.execution.ancestry import stack_of
+from runbooks.execution.script_user import script_user
 from runbooks.models import Run
 from runbookweb.env import VARIABLES
 
@@ -30,13 +31,19 @@ FIXED = {
 }
 # Proxies commonly take no line of a header above 8 KiB, its name included; who asks is known by the token all the same.
 LONGEST_STACK, MOST_NAMES = 4 * 1024, 100
-MARGIN = timedelta(minutes=5)  # a token that outlives its run by mistake is refused, one that dies before it is not
+# A token ends with its run, whatever it says itself; one that dies before, because a clock has been set, is no use.
+MARGIN = timedelta(days=2)
 
 
 def environment(run: Run, values: Mapping[str, str], *, token: str) -> dict[str, str]:
     """The script's whole environment; what comes later in here wins."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return {**DEFAULTS, **inherited, **FIXED, **provided_values(), **values, **own_values(run, token=token)}
+    identity = {}
+    if user := script_user():
+        inherited.pop("TMPDIR", None)  # the server's, where this user may not be able to write
+        identity = {"HOME": user.home, "USER": user.name, "LOGNAME": user.name}
+    ours = own_values(run, token=token)
+    return {**DEFAULTS, **inherited, **FIXED, **provided_values(), **identity, **values, **ours}
 
 
 def own_values(run: Run, *, token: str) -> dict[str, str]:
@@ -91,6 +98,7 @@ def provided_values() -> dict[str, str]:
     }
 
 
-def provided_secrets() -> list[str]:
-    """Those of provided_values that no log may show."""
-    return [value for name, value in provided_values().items() if looks_secret(name)]
+def provided_secrets(runbook: Runbook) -> list[str]:
+    """Those of provided_values that no log may show: by their name, or because the runbook says so."""
+    said = {requirement.name for requirement in runbook.requirements if requirement.secret}
+    return [value for name, value in provided_values().items() if looks_secret(name) or name in said]

@@ -1,36 +1,38 @@
 """Takes a queued run and starts its supervisor; what the supervisor tells of it then, and is told, is in folder.py."""
 
+import atexit
 import contextlib
 import errno
 import logging
 import marshal
 import os
-import py_compile
-import subprocess
 import sys
 import time
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.utils import timezone
 
-from runbooks.document.parse import parse
 from runbooks.document.runbook import Runbook
 from runbooks.document.validate import BadInput, NoInterpreter, interpreter
 from runbooks.execution import folder, sealing, workspace
 from runbooks.execution.environment import environment, provided_secrets, run_token
+from runbooks.execution.forkserver import ForkServer
 from runbooks.execution.outcomes import tell
+from runbooks.execution.recorded import runbook_of
+from runbooks.execution.script_user import script_user
 from runbooks.models import Run, State
 from runbooks.output.entries import append_note
+from runbooks.output.watch import ring
 
 logger = logging.getLogger(__name__)
 
 # Too many files are open, or there is no memory: that says nothing about a run, and passes.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 GRACE = 10  # seconds between SIGTERM and SIGKILL
-SUPERVISOR = Path(__file__).with_name("supervisor.py")
+SUPERVISOR = Path(__file__).with_name("supervisor")
 # A virtual environment's python would look for its packages at each start.
 PYTHON = os.path.realpath(sys._base_executable or sys.executable)
 
@@ -58,7 +60,7 @@ def take(run: Run) -> int | None:
         if problem.errno in EXHAUSTED:
             raise
         # Left in the queue, it would be the first of it for ever and keep the others from their turn.
-        _fail_in_the_queue(run, f"{problem.filename}: {problem.strerror}")
+        fail_in_the_queue(run, f"{problem.filename}: {problem.strerror}")
         return None
     try:
         if run.take() and not folder.has_started(run.folder):
@@ -71,8 +73,8 @@ def take(run: Run) -> int | None:
     return None
 
 
-def start(run: Run, lock: int) -> subprocess.Popen:
-    """Start the supervisor of a taken run, which inherits its lock: there is no moment without it.
+def start(run: Run, lock: int) -> int:
+    """Start the supervisor of a taken run, which inherits its lock: there is no moment without it. Its process number.
 
     Raises NotStarted, with the reason in the log. The lock stays the caller's to close.
     """
@@ -96,14 +98,21 @@ def tell_why(run: Run, reason: NotStarted) -> None:
         append_note(run.log, f"could not start: {reason}")
 
 
-def _fail_in_the_queue(run: Run, reason: str) -> None:
+def fail_in_the_queue(run: Run, reason: str) -> None:
+    """End a run that waits and cannot be started, now or ever."""
     ended = {"ended_at": timezone.now(), "return_code": 127, "sealed_values": None}
     if run.move(State.QUEUED, state=State.FAILED, warnings=[f"could not start: {reason}"], **ended):
+        if run.parent_id:
+            parent = Run(pk=run.parent_id)
+            folder.note(parent, f"{run.runbook} #{run.pk} could not start: {reason}")
+            ring(parent.folder)
         tell(run)
+        ring(run.folder)  # last: a script that waits for this run goes on now, and may end at once
 
 
-def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
-    runbook = parse(run.source.encode(), name=PurePosixPath(run.runbook).stem)
+def _start_supervisor(run: Run, lock: int) -> int:
+    runbook = runbook_of(run)
+    user = script_user()
     argv = [*_interpreter(runbook), str(run.script)]
     secrets = _unsealed(run)
     token = run_token(run, grace=GRACE)
@@ -119,36 +128,26 @@ def _start_supervisor(run: Run, lock: int) -> subprocess.Popen:
             "timeout": run.timeout,
             "grace": GRACE,
             "limit": settings.MAX_OUTPUT_SIZE_BYTES,
-            "secrets": sealing.patterns([*secrets.values(), *provided_secrets(), token]),
+            "memory": settings.SCRIPT_MAX_MEMORY,
+            "disk": settings.SCRIPT_MAX_DISK,
+            "processes": settings.SCRIPT_MAX_PROCESSES,
+            "user": (user.uid, user.gid, user.groups) if user else None,
+            "secrets": sealing.patterns([*secrets.values(), *provided_secrets(runbook), token]),
         }
     )
     (run.folder / "control").unlink(missing_ok=True)
     run.refresh_from_db(fields=["cancelled_at", "cancelled_by"])
     if run.cancelled_at:
         raise NotStarted(f"cancelled by {run.cancelled_by}", State.CANCELLED)
-    with (run.folder / "supervisor.err").open("wb") as complaints:
-        supervisor = subprocess.Popen(
-            [PYTHON, "-I", "-S", str(compiled_supervisor()), str(run.folder), str(lock)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=complaints,
-            env={},
-            cwd="/",
-            pass_fds=(lock,),
-            start_new_session=True,
-        )
-    with contextlib.suppress(BrokenPipeError), supervisor.stdin as pipe:
-        pipe.write(specification)
-    return supervisor
+    return forkserver().spawn(run.folder, lock=lock, specification=specification)
 
 
 @cache
-def compiled_supervisor() -> Path:
-    """The supervisor as byte code: Python keeps none of what it is started with, and would compile it for every run."""
-    try:
-        return Path(py_compile.compile(str(SUPERVISOR), doraise=True))
-    except OSError:
-        return SUPERVISOR  # an installation that is read-only, and only slower
+def forkserver() -> ForkServer:
+    """This process's own; the first run of all starts it, unless somebody does before."""
+    server = ForkServer(PYTHON, "-I", "-S", str(SUPERVISOR))
+    atexit.register(server.stop)
+    return server
 
 
 def _unsealed(run: Run) -> dict[str, str]:

@@ -7,31 +7,27 @@ the last one stopped. Messages only say "look again".
 import asyncio
 import logging
 import os
-import subprocess
-from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Set
+from functools import partial
 
 from channels.consumer import AsyncConsumer
 from channels.layers import get_channel_layer
 from channels.routing import ChannelNameRouter
 from channels.worker import Worker
-from django.conf import settings
-from django.contrib.sessions.models import Session
-from django.utils import timezone
 
-from runbooks.execution import folder, launch, workspace
+from runbooks.execution import folder, launch
 from runbooks.execution.control import RUNNER
-from runbooks.execution.queue import queued
+from runbooks.execution.queue import deadlocked, queued
 from runbooks.execution.settle import settle
-from runbooks.models import ACTIVE, Run, State
+from runbooks.execution.upkeep import tidy
+from runbooks.models import Run, State, runs_folder
 from runbooks.output.watch import ring, watch
 from runbooks.threads import in_runner_thread, in_settling_thread
 from runbookweb import drain, metrics
 
-SWEEP = 2.0  # seconds after which the runner looks at the table although nobody rang
+SWEEP = 2.0  # seconds after which the runner looks at the table, whether or not it has heard a ring
 PULSE = 1.0  # seconds after which it looks whether a supervisor still lives
 TIDY = 600.0  # seconds after which it tidies up again
-MOST_SESSIONS = 10_000  # deleted at once: nobody can write to SQLite meanwhile
 logger = logging.getLogger(__name__)
 
 
@@ -46,52 +42,66 @@ class RunnerConsumer(AsyncConsumer):
 
 
 class Runner:
-    """Looks at the table whenever the bell rings, and every few seconds."""
+    """Looks at the table whenever the bell rings, and every few seconds.
+
+    The bell is a message to its channel from the same process, or a touch of the folder of all runs from another.
+    """
 
     def __init__(self) -> None:
         self.bell = asyncio.Event()
         self.tasks: dict[int, asyncio.Task] = {}
-        self.parents: dict[int, int | None] = {}  # of the runs that have a task
-        self.supervisors: list[subprocess.Popen] = []
+        self.is_over = False
 
     async def run(self) -> None:
         """Take and settle runs until cancelled; scripts go on without a runner."""
-        tidying = asyncio.create_task(_tidy_now_and_then())
+        runs_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        await in_runner_thread(launch.forkserver().start)
         try:
-            while True:
-                self.bell.clear()
-                if await _logged(self.look(), "looking for runs"):
-                    metrics.runner.beat()
-                try:
-                    async with asyncio.timeout(SWEEP):
-                        await self.bell.wait()
-                except TimeoutError:
-                    continue
+            async with asyncio.TaskGroup() as group:
+                for task in (self._look_when_rung(), self._hear_other_processes(), _tidy_now_and_then()):
+                    group.create_task(task)
         finally:
-            tasks = [tidying, *self.tasks.values()]
+            self.is_over = True
+            tasks = list(self.tasks.values())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _look_when_rung(self) -> None:
+        while True:
+            self.bell.clear()
+            if await _logged(self.look(), "looking for runs"):
+                metrics.runner.beat()
+            await self.bell.wait()
+
+    async def _hear_other_processes(self) -> None:
+        """Ring when another process does, and every SWEEP seconds, for a ring that nobody has heard."""
+        bell = watch(runs_folder(), wants_log=False)
+        try:
+            while True:
+                if await bell.wait(SWEEP):
+                    self.bell.set()
+        finally:
+            bell.close()
+
     async def look(self) -> None:
-        """One look at the table: adopt what runs, pass on requests to end, take what waits as long as there is room."""
-        for run in await in_runner_thread(running):
+        """One look at the table: take what waits as long as there is room, adopt what runs, pass on requests to end."""
+        if not drain.is_draining():  # what waits when this server is about to end is for the next
+            taken = partial(asyncio.get_running_loop().call_soon_threadsafe, self._begin)
+            await in_runner_thread(take_waiting, taken, known=set(self.tasks))
+        for run in await in_runner_thread(running, known=set(self.tasks)):
             self._look_after(run)
             if run.cancelled_at:
                 folder.cancel(run)
-        # What waits when this server is about to end is for the next.
-        taken = Counter(self.parents.values())
-        for run in [] if drain.is_draining() else await in_runner_thread(queued, taken=taken):
-            # A run of which another server has just let go may still have a task here.
-            lock = await in_runner_thread(launch.take, run) if run.pk not in self.tasks else None
-            if lock is not None:
-                self._look_after(run, lock=lock)
-        # Reaped here, not when a run is settled: a supervisor lives on for a moment after it has written the result.
-        self.supervisors = [supervisor for supervisor in self.supervisors if supervisor.poll() is None]
+
+    def _begin(self, run: Run, lock: int) -> None:
+        if self.is_over:
+            os.close(lock)  # the next runner sees that it has been taken and never began
+        else:
+            self._look_after(run, lock=lock)
 
     def _look_after(self, run: Run, *, lock: int | None = None) -> None:
         if run.pk not in self.tasks:
-            self.parents[run.pk] = run.parent_id
             self.tasks[run.pk] = asyncio.create_task(self._until_let_go(run, lock))
 
     async def _until_let_go(self, run: Run, lock: int | None) -> None:
@@ -100,18 +110,15 @@ class Runner:
                 # There is room for the next. What has failed waits for a sweep, or it would fail without a pause.
                 self.bell.set()
         finally:
-            del self.tasks[run.pk], self.parents[run.pk]
+            del self.tasks[run.pk]
 
     async def _until_settled(self, run: Run, lock: int | None) -> None:
         ring(run.folder)  # readers that wait for the first line learn that the run has been taken
         _ring_parent(run)
         bell = watch(run.folder, wants_log=False)
         try:
-            if lock is not None:
-                supervisor = await in_runner_thread(start, run, lock)
-                if not supervisor:
-                    return
-                self.supervisors.append(supervisor)
+            if lock is not None and not await in_runner_thread(start, run, lock):
+                return
             while not await in_settling_thread(settle_if_ended, run):
                 while not await bell.wait(PULSE):
                     continue
@@ -143,11 +150,24 @@ def _ring_parent(run: Run) -> None:
         ring(Run(pk=run.parent_id).folder)
 
 
-def running() -> list[Run]:
-    return list(Run.objects.filter(state=State.RUNNING).defer("source"))
+def take_waiting(taken: Callable[[Run, int], None], *, known: Set[int]) -> None:
+    """Take the queued runs that may begin, and hand over each with its lock; those that never can are ended."""
+    for run in queued():
+        # A run of which another server has just let go may still be known here.
+        lock = launch.take(run) if run.pk not in known else None
+        if lock is not None:
+            taken(run, lock)
+    for run, reason in deadlocked():
+        launch.fail_in_the_queue(run, reason)
 
 
-def start(run: Run, lock: int) -> subprocess.Popen | None:
+def running(*, known: Set[int]) -> list[Run]:
+    """The runs that go on, without those that are known and that nobody wants to end."""
+    going = Run.objects.filter(state=State.RUNNING).exclude(pk__in=known, cancelled_at=None)
+    return list(going.defer("source"))
+
+
+def start(run: Run, lock: int) -> int | None:
     """Start a taken run, or settle it if that is not possible; the lock is held until either is done."""
     try:
         return launch.start(run, lock)
@@ -156,18 +176,6 @@ def start(run: Run, lock: int) -> subprocess.Popen | None:
         return None
     finally:
         os.close(lock)
-
-
-def tidy() -> None:
-    """Remove expired sessions, and the working folders that a server left when it died as their runs ended."""
-    expired = Session.objects.filter(expire_date__lt=timezone.now())
-    Session.objects.filter(pk__in=expired.values("pk")[:MOST_SESSIONS]).delete()
-    left = [work for work in settings.EXECUTION_DIR.glob("*") if work.name.isascii() and work.name.isdigit()]
-    ended = Run.objects.exclude(state__in=ACTIVE).filter(pk__in=[int(work.name) for work in left[:500]])
-    for run in ended.only("pk"):
-        # Only what is surely ours: a run of that number began here, and nothing of it lives.
-        if (run.folder / "started").exists() and not folder.is_alive(run.folder):
-            workspace.remove(run)
 
 
 def settle_if_ended(run: Run) -> bool:

@@ -1,22 +1,23 @@
-"""Secret values on their way from the form to the script: encrypted while the run is queued, masked in its log."""
+"""Secret values on their way from the form to the script: encrypted while the run is queued, masked in its log.
+
+The forms in which one is masked are in encodings.py.
+"""
 
 import base64
 import hashlib
 import json
-import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from html import escape
-from urllib.parse import quote, quote_plus
+from urllib.parse import unquote, urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
 
+from runbooks.execution.encodings import encodings, usual_encodings
+
 SHOWN = "***"
-PERCENT = re.compile("%[0-9A-F]{2}")
-BASE64_LINE = 76
+SHORTEST_LINE = 4
 # Of what is not the secret itself: a JSON file's lines `{` and `}`, in base64 too, are in every other text as well.
-SHORTEST_LINE, SHORTEST_FORM = 4, 6
+SHORTEST_FORM, SHORTEST_FORM_OF_LINE = 4, 6
 
 
 def seal(values: Mapping[str, str]) -> bytes:
@@ -30,40 +31,42 @@ def unseal(sealed: bytes) -> dict[str, str]:
 
 
 def patterns(secrets: Iterable[str]) -> list[bytes]:
-    """Every form in which these values must not reach a log: plain, line by line, base64, percent and JSON escaped."""
+    """Every form in which these values must not reach a log: whole and line by line, plain and encoded."""
     found: set[bytes] = set()
     for secret in secrets:
-        lines = [line for line in secret.splitlines() if len(line.strip()) >= SHORTEST_LINE]
-        for text in {secret, *lines}:
-            found.update(form for form in _forms(text) if len(form) >= SHORTEST_FORM)
-        found.update(text.encode("utf-8", "surrogateescape") for text in (secret, *lines) if text.strip())
+        for text in {secret, *_spaced(secret), *_passwords(secret)} - {""}:
+            found |= {_raw(text), *(form for form in encodings(text) if len(form) >= SHORTEST_FORM)}
+        for line in _lines(secret):
+            found |= {_raw(line), *(form for form in usual_encodings(line) if len(form) >= SHORTEST_FORM_OF_LINE)}
     # A line is masked on its own: a pattern with a line end in it would never match one.
-    return sorted(pattern for pattern in found if b"\n" not in pattern)
+    return sorted(pattern for pattern in found if pattern.strip() and b"\n" not in pattern)
 
 
-def _forms(text: str) -> Iterator[bytes]:
-    raw = text.encode("utf-8", "surrogateescape")
-    yield raw
-    for escaped in (
-        json.dumps(text)[1:-1],
-        json.dumps(text, ensure_ascii=False)[1:-1],
-        shlex.quote(text),
-        escape(text),
-    ):
-        yield escaped.encode("utf-8", "surrogateescape")
-    for percent in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
-        yield percent.encode()
-        yield PERCENT.sub(lambda escape: escape[0].lower(), percent).encode()
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        encoded = encode(raw).rstrip(b"=")
-        yield encoded
-        # The command base64 breaks its lines.
-        lines = (encoded[start : start + BASE64_LINE] for start in range(0, len(encoded), BASE64_LINE))
-        yield from lines
-        # Within a longer text (user:password), the value begins at any of three places in a group of base64.
-        for before in range(3):
-            encoded = encode(b"\0" * before + raw)
-            yield encoded[-(-before * 8 // 6) : len(encoded) - (4 if (before + len(raw)) % 3 else 0)]
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _lines(secret: str) -> set[str]:
+    """What is printed of it line by line, by `cat` and, without its indentation, by `read`."""
+    lines = {text for line in secret.splitlines() for text in (line, *_spaced(line))}
+    return {line for line in lines if len(line.strip()) >= SHORTEST_LINE}
+
+
+def _spaced(text: str) -> Iterator[str]:
+    """What is left of it after `$(…)`, and after `echo $PASSWORD` without quotes."""
+    yield text.strip()
+    yield " ".join(text.split())
+
+
+def _passwords(secret: str) -> Iterator[str]:
+    """The password in an address such as postgres://user:password@host, which programs take out of it and print."""
+    try:
+        password = urlsplit(secret).password
+    except ValueError:
+        return
+    for text in {password, unquote(password)} if password else ():
+        if len(text) >= SHORTEST_LINE:
+            yield text
 
 
 def _fernet() -> Fernet:

@@ -1,22 +1,18 @@
 """Records how a run ended: in its row, in the runbook's History, and in what is kept of its working folder."""
 
-import errno
 import logging
-import shutil
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Exists
-from django.utils import timezone
 
 from runbooks.document import history
-from runbooks.document.parse import parse
-from runbooks.execution import workspace
-from runbooks.execution.folder import Result, complaint
+from runbooks.execution import lost, workspace
+from runbooks.execution.folder import Result
 from runbooks.execution.outcomes import tell
+from runbooks.execution.outputs import keep_outputs
 from runbooks.models import Run, State
 from runbooks.output.entries import excerpt
 from runbooks.output.watch import ring
@@ -31,17 +27,17 @@ def settle(run: Run, result: Result | None) -> None:
     History comes first, and knows an entry that it has: should this process die in between, the next runner does all
     of it again and nothing is there twice.
     """
-    state = result.state if result else State.LOST
-    ended_at = datetime.fromtimestamp(result.ended_at, UTC) if result else timezone.now()
-    return_code = result.return_code if result else None
-    warnings = [*run.warnings, *(result.warnings if result else _last_words(run))]
-    warnings += _guarded(_keep_outputs, run) + _guarded(_append_outcome, run, state, return_code, ended_at)
+    result = result or lost.ending(run)
+    ended_at = datetime.fromtimestamp(result.ended_at, UTC)
+    warnings = [*run.warnings, *result.warnings]
+    warnings += _guarded(keep_outputs, run)
+    warnings += _guarded(_append_outcome, run, result.state, result.return_code, ended_at)
     won = run.move(
         State.RUNNING,
-        state=state,
-        return_code=return_code,
+        state=result.state,
+        return_code=result.return_code,
         ended_at=max(ended_at, run.started_at or ended_at),
-        killed=result.killed if result else 0,
+        killed=result.killed,
         warnings=warnings,
         sealed_values=None,
     )
@@ -57,7 +53,7 @@ def settle_refused(run: Run, reason: str, *, is_readable: bool) -> None:
     A file that is not readable may be too large, too: it gets no entry.
     """
     if settings.HISTORY_ENTRIES and is_readable and _takes_the_minute(run):
-        entry = _entry(run, State.REFUSED, run.return_code, run.ended_at, stderr=reason)
+        entry = entry_of(run, State.REFUSED, run.return_code, run.ended_at, stderr=reason)
         warnings = _guarded(_append_to_history, run, entry)
         if warnings:
             run.move(State.REFUSED, warnings=warnings, is_in_history=False)
@@ -85,19 +81,19 @@ def _guarded(step: Callable[..., list[str]], run: Run, *args: object) -> list[st
         return [f"Not all of the run's end could be recorded: {type(problem).__name__}."]
 
 
-def _last_words(run: Run) -> list[str]:
-    words = complaint(run.folder)
-    return [f"Its supervisor failed: {words}"] if words else []
-
-
 def _append_outcome(run: Run, state: State, return_code: int | None, ended_at: datetime) -> list[str]:
-    printed = {stream: excerpt(run.log, stream) for stream in ("stdout", "stderr")}
-    return _append_to_history(run, _entry(run, state, return_code, ended_at, **printed))
+    return _append_to_history(run, entry_of(run, state, return_code, ended_at, **excerpts(run)))
 
 
-def _entry(
+def excerpts(run: Run) -> dict[str, str]:
+    """What the History shows of each stream of a run."""
+    return {stream: excerpt(run.log, stream) for stream in ("stdout", "stderr")}
+
+
+def entry_of(
     run: Run, state: State, return_code: int | None, ended_at: datetime, *, stdout: str = "", stderr: str = ""
 ) -> history.Entry:
+    """What the History tells of a run that ended like this."""
     return history.Entry(run.pk, ended_at, state.label, return_code, run.actor, stdout, stderr)
 
 
@@ -117,40 +113,6 @@ def _file(run: Run) -> Path | None:
     root = settings.RUNBOOKS_DIR.resolve()
     file = _inside(root / run.runbook, root)
     return file if file and file.is_file() else None
-
-
-def _keep_outputs(run: Run) -> list[str]:
-    """Move what the runbook wants kept out of the working folder, which goes."""
-    warnings = []
-    for output in parse(run.source.encode(), name=PurePosixPath(run.runbook).stem).outputs:
-        source, target = run.work / output, run.folder / "outputs" / output
-        if target.exists() or not run.work.exists():
-            continue
-        found = _inside(source, run.work.resolve())
-        try:
-            if found:
-                _move(found, target)
-        except (OSError, shutil.Error) as problem:
-            trouble = f"could not be kept: {problem}"
-        else:
-            trouble = "" if found else "was not there at the end."
-        if trouble and not target.exists():  # another runner may have been quicker
-            warnings.append(f"Output {output[:100]} {trouble}")
-    return warnings
-
-
-def _move(source: Path, target: Path) -> None:
-    """Move a file or folder; on another disk it is copied under a name of its own, and renamed when it is whole."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        source.rename(target)
-    except OSError as problem:
-        if problem.errno != errno.EXDEV:
-            raise
-        draft = target.with_name(f".draft-{uuid.uuid4().hex}")
-        copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, draft)  # the source goes with the working folder
-        draft.rename(target)
 
 
 def _inside(path: Path, folder: Path) -> Path | None:

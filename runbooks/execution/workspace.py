@@ -1,12 +1,15 @@
 """What a script finds on the disk: its working folder with the input files, and itself, in EXECUTION_DIR."""
 
 import contextlib
+import os
 import shutil
 
 from django.conf import settings
 
 from runbooks.document.runbook import Runbook
 from runbooks.document.validate import input_files
+from runbooks.execution import tree
+from runbooks.execution.script_user import ScriptUser, execution_dir, script_user
 from runbooks.models import Run
 
 
@@ -15,8 +18,9 @@ def make(run: Run, runbook: Runbook) -> None:
 
     Raises document.validate.BadInput, for an input file that is not there, and OSError.
     """
+    user = script_user()
     remove(run)
-    run.work.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    execution_dir()
     run.work.mkdir(mode=0o700)
     root = settings.RUNBOOKS_DIR.resolve()
     for source, target in input_files(runbook, folder=(root / run.runbook).parent, root=root):
@@ -24,12 +28,24 @@ def make(run: Run, runbook: Runbook) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, copy)
     # A file of this run's own: interpreters read it while it runs.
-    run.script.touch(mode=0o600)
+    run.script.touch(mode=0o600, exist_ok=False)
     run.script.write_text(runbook.script.text, encoding="utf-8", newline="")
+    if user:
+        _give(run, user)
 
 
 def remove(run: Run) -> None:
     """Remove what make has made; what cannot be removed stays."""
-    shutil.rmtree(run.work, ignore_errors=True)
+    # In this order: should this process die in between, what is left is a folder that is looked for again.
     with contextlib.suppress(OSError):
         run.script.unlink()
+    tree.remove(run.work)
+
+
+def _give(run: Run, user: ScriptUser) -> None:
+    """Give the user its folder, and the script to read: as the owner of that, it could change what is being run."""
+    os.chown(run.script, os.geteuid(), user.gid)
+    run.script.chmod(0o440)
+    # The folder itself last: what the user cannot enter yet cannot change under our hands.
+    for path in (*run.work.rglob("*"), run.work):
+        os.chown(path, user.uid, user.gid, follow_symlinks=False)

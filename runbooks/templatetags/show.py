@@ -1,11 +1,13 @@
 """How times, durations and runbooks are written in templates."""
 
+import re
 from datetime import UTC, datetime
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 NOTHING = "\N{EN DASH}"
@@ -16,6 +18,13 @@ UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 def runbook_name(path: str) -> str:
     """db/restart.md is called restart."""
     return path.rpartition("/")[2].removesuffix(".md")
+
+
+@register.filter
+def runs_linked(sentence: str) -> SafeString:
+    """A sentence in which #7 is a link to that run."""
+    # What escaping makes of a character, such as &#x27;, is no number of a run.
+    return mark_safe(re.sub(r"(?<!&)#([0-9]+)", _link, escape(sentence)))  # noqa: S308 - escaped
 
 
 @register.filter
@@ -49,6 +58,10 @@ def ago(when: datetime | None) -> SafeString | str:
     seconds = int((timezone.now() - when).total_seconds())
     unit, size = next(((unit, size) for unit, size in UNITS if seconds >= size), ("s", 1))
     return _time(when, f"{seconds // size} {unit} ago" if seconds > 0 else "just now")
+
+
+def _link(number: re.Match[str]) -> str:
+    return format_html('<a href="{}">{}</a>', reverse("run", args=[number[1]]), number[0])
 
 
 def _time(when: datetime, words: str) -> SafeString:

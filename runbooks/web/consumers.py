@@ -1,6 +1,7 @@
 """The streams behind a run's page: fragments of HTML while it runs, and the whole log as text."""
 
 import asyncio
+import contextlib
 import time
 
 from django.urls import path
@@ -10,13 +11,13 @@ from runbooks.library import run_for
 from runbooks.models import Run
 from runbooks.output.download import LogText
 from runbooks.output.encode import sse
-from runbooks.output.entries import PREFIX, offset_of
+from runbooks.output.entries import offset_of
 from runbooks.output.follow import Part, Reader
-from runbooks.output.html import Lines
 from runbooks.output.stream import Stream
 from runbooks.threads import in_thread
 from runbooks.web import fragments
 
+SOME = 16 * 1024  # bytes that come at once to who may be far behind
 PING = 10.0  # seconds of silence after which a proxy might think that nobody is there
 # What a browser swaps in without a hitch: a burst of lines, and lines a second; each message counts for some more.
 BURST, RATE, MESSAGE = 5000, 10_000, 50
@@ -34,37 +35,46 @@ class Events(RunStream):
     """The log as fragments for HTMX, resumable by Last-Event-ID; each event's id is the offset after it."""
 
     async def pump(self) -> None:
-        reader, lines = Reader(self.run), Lines()
-        await in_thread(fragments.pass_over, reader, lines, to=await in_thread(self._after))
-        self.pace, self.shown = Pace(), None
-        async for part in reader.follow():
-            if part.data:
-                await self._send_log(part, reader, lines)
-            else:
-                await self._send_news(reader.run)
-            await self.admit_again()
-        await self._send_news(reader.run)
+        after = await in_thread(self._after)
+        reader, self.lines = Reader(self.run, after=after), await in_thread(fragments.lines_at, self.run, after)
+        self.pace, self.shown, self.waits_for = Pace(), None, ""
+        async with contextlib.aclosing(reader.follow()) as parts:
+            async for part in parts:
+                if part.data:
+                    await self._send_log(part, reader)
+                else:
+                    await self._send_news(part, reader.run)
+                await self.admit_again()
+        await self._send_news(Part(b"", 0, 0), reader.run)
         await self._send(sse(reader.run.state, event="done", id=reader.offset))
 
-    async def _send_log(self, part: Part, reader: Reader, lines: Lines) -> None:
-        if reader.size() - part.start > fragments.PAGE_LINES * PREFIX:
-            reader.offset = part.start
-            html = await in_thread(fragments.jump, reader, lines)
-            if html is not None:
-                await self._send(sse(html, id=reader.offset))
-                return
-            reader.offset = part.end
-        for chunk in fragments.chunks(lines, part.data, start=part.start):
-            await self._send(sse(chunk.html, id=chunk.end))
-            await self.pace.wait(chunk.lines)
+    async def _send_log(self, part: Part, reader: Reader) -> None:
+        if len(part.data) > SOME and (jump := await self._jump(part)):
+            self.lines, reader.offset = jump.lines, jump.end
+            await self._send(jump.event)
+            return
+        rendered = part.once(fragments.Rendered, lambda: fragments.Rendered(part, self.lines))
+        for chunk in rendered:
+            await self._send(chunk.event)
+            await self.pace.wait(chunk.count)
+        self.lines = rendered.lines
 
-    async def _send_news(self, run: Run) -> None:
-        news = (run.state, run.cancelled_at, await in_thread(fragments.sub_run_states, run))
-        if news != self.shown:
-            self.shown = news
-            await self._send(sse(await in_thread(fragments.state_html, self.actor, run)))
+    async def _jump(self, part: Part) -> fragments.Jump | None:
+        """The way to near the end, found once for all who are as far behind."""
+        return await part.once_awaited(
+            fragments.jump, lambda: in_thread(fragments.jump, self.run, self.lines, after=part.start)
+        )
+
+    async def _send_news(self, part: Part, run: Run) -> None:
+        stands, waits_for = await part.once_awaited(fragments.news, lambda: in_thread(fragments.news, run))
+        if stands != self.shown:
+            html = await part.once_awaited(repr(self.actor), lambda: in_thread(fragments.state_html, self.actor, run))
+            await self._send(sse(html))
+        elif waits_for != self.waits_for:
+            await self._send(sse(fragments.waiting_html(waits_for)))
         elif time.monotonic() - self.sent_at > PING:
             await self._send(sse("", event="ping"))
+        self.shown, self.waits_for = stands, waits_for
 
     async def _send(self, event: bytes) -> None:
         await self.send_body(event, more_body=True)

@@ -1,11 +1,13 @@
 """What people see when something cannot be answered: what happened, and what to do."""
 
+import sys
+
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from runbookweb import correlation
+from runbookweb import correlation, database
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -41,6 +43,9 @@ def not_found(request: HttpRequest, exception: Http404) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """The page for what no view has expected, in a middleware or in a view, while that is being handled."""
+    if sentence := database.trouble(sys.exception()):
+        return _not_now(None, sentence, "Runs go on regardless of this. Go back and try again in a moment.")
     return _page(
         None,
         status=500,
@@ -52,13 +57,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page(
-        request,
-        status=503,
-        title="Not at this moment",
-        happened=str(exception),
-        advice="Nothing was started. Go back and try again in a moment; your values are still there.",
-    )
+    advice = "Nothing was started. Go back and try again in a moment; your values are still there."
+    return _not_now(request, str(exception), advice)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -69,6 +69,12 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
         happened="Nothing was done. The form was opened before you signed in or out, or cookies are blocked.",
         advice="Go back, reload the page and send the form again.",
     )
+
+
+def _not_now(request: HttpRequest | None, happened: str, advice: str) -> HttpResponse:
+    page = _page(request, status=503, title="Not at this moment", happened=happened, advice=advice)
+    page.headers["Retry-After"] = database.RETRY_AFTER
+    return page
 
 
 def _page(request: HttpRequest | None, *, status: int, **words: str) -> HttpResponse:

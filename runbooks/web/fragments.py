@@ -1,7 +1,10 @@
 """The log as a person sees it: the panel of a run's page, and the pieces of HTML that keep it live."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.db.models import Count, Q
@@ -11,33 +14,62 @@ from django.utils.safestring import mark_safe
 
 from runbooks import library
 from runbooks.access.actor import Actor
-from runbooks.models import Run
+from runbooks.execution import control
+from runbooks.models import Run, State
+from runbooks.output.encode import sse
 from runbooks.output.entries import tail_offset
-from runbooks.output.follow import Reader
+from runbooks.output.follow import Part, Reader
 from runbooks.output.html import Lines
 
 PAGE_LINES = 2000  # how many lines a page opens with, and how far a viewer may fall behind
 SUB_RUNS = 20  # how many of them a page shows
 CHUNK_LINES = 500
 CHUNK_BYTES = 64 * 1024
+STEP = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Log lines as HTML: new ones in their wrapper, and how lines change that had begun before."""
+    """An event of so many log lines as HTML: new ones in their wrapper, and how lines change that had begun before."""
 
-    html: str
+    event: bytes
+    count: int
+
+
+class Rendered:
+    """A part of a log as HTML, for all who read it: chunk after chunk, as the first of them asks for the next.
+
+    `lines` is where the log's lines stand after what has been rendered.
+    """
+
+    def __init__(self, part: Part, lines: Lines):
+        self.lines = lines
+        self.offset, self.rest = part.start, part.data
+        self.chunks: list[Chunk] = []
+
+    def __iter__(self) -> Iterator[Chunk]:
+        number = 0
+        while number < len(self.chunks) or self.rest:
+            if number == len(self.chunks):
+                self._render_next()
+            yield self.chunks[number]
+            number += 1
+
+    def _render_next(self) -> None:
+        # A copy: others may still be where these lines stand.
+        cut, lines, known = _cut(self.rest), self.lines.copy(), self.lines.count
+        rows = lines.render(self.rest[:cut])
+        self.lines, self.offset, self.rest = lines, self.offset + cut, self.rest[cut:]
+        self.chunks.append(Chunk(sse(_html(rows, known=known), id=self.offset), len(rows)))
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """The way of a viewer who is far behind to near the end: the event that tells of it, and where it leads."""
+
+    event: bytes
     end: int
-    lines: int
-
-
-def chunks(lines: Lines, data: bytes, *, start: int) -> Iterator[Chunk]:
-    """These whole log lines as HTML, in pieces that a browser lays out without a hitch."""
-    while data:
-        cut, known = _cut(data), lines.count
-        rows = lines.render(data[:cut])
-        start, data = start + cut, data[cut:]
-        yield Chunk(_html(rows, known=known), start, len(rows))
+    lines: Lines
 
 
 def _html(rows: Mapping[int, str], *, known: int) -> str:
@@ -70,16 +102,29 @@ def state_html(actor: Actor, run: Run) -> str:
 def state_context(actor: Actor, run: Run) -> dict[str, Any]:
     """The run, and of those around it what this actor may see: its parent, and the newest of its sub-runs."""
     around = Q(pk=run.parent_id) | Q(parent=run.pk)
+    stands = {"run": run, "waits_for": control.waits_for(run)}
     if not Run.objects.filter(around).exists():
-        return {"run": run}
+        return stands
     seen = library.without_bulk(library.visible_runs(actor))
     below = seen.filter(parent=run.pk)
-    return {
-        "run": run,
+    return stands | {
         "parent": seen.filter(pk=run.parent_id).first(),
         "sub_runs": list(below[:SUB_RUNS])[::-1],
         "more_sub_runs": max(0, below.count() - SUB_RUNS),
     }
+
+
+def news(run: Run) -> tuple[tuple[object, ...], str]:
+    """How the run and its sub-runs stand, and why it waits: another answer means that there is more to show."""
+    if run.state == State.QUEUED:
+        return (run.state, run.cancelled_at), control.waits_for(run)  # nothing has begun a sub-run yet
+    return (run.state, run.cancelled_at, sub_run_states(run)), ""
+
+
+def waiting_html(sentence: str) -> str:
+    """Why the run waits now: it changes for all that wait whenever one of them begins, and asks nothing."""
+    html = render_to_string("runs/_waiting.html", {"waits_for": sentence})
+    return _replacement("run-waiting", html)
 
 
 def sub_run_states(run: Run) -> dict[str, int]:
@@ -100,16 +145,14 @@ def _replacement(id: str, html: str, *, swap: str = "outerHTML") -> str:
 
 def log_context(run: Run) -> dict[str, Any]:
     """What the panel shows when the page opens, and the offset at which the live stream goes on."""
-    reader, lines = Reader(run), Lines()
     rows: dict[int, str] = {}
-    try:
+    with closing(Reader(run)) as reader:
         end = reader.end()
-        pass_over(reader, lines, to=tail_offset(run.log, lines=PAGE_LINES, end=end) if end else 0)
+        reader.offset = tail_offset(run.log, lines=PAGE_LINES, end=end) if end else 0
+        lines = lines_at(run, reader.offset)
         passed_over = lines.count
         for part in reader.read_to(end):
             rows.update(lines.render(part.data))
-    finally:
-        reader.close()
     shown = list(rows.values())
     wrappers = (_wrapped(shown[start : start + CHUNK_LINES]) for start in range(0, len(shown), CHUNK_LINES))
     return {
@@ -117,24 +160,41 @@ def log_context(run: Run) -> dict[str, Any]:
         "passed_over": passed_over,
         "events_url": f"{address(run, 'events')}?after={end}",
         "log_url": address(run, "log"),
+        "is_gone": bool(run.started_at) and not run.log.exists(),
     }
 
 
-def pass_over(reader: Reader, lines: Lines, *, to: int) -> None:
-    """Move a reader on without rendering what it passes; the numbers of the lines stay right."""
-    for part in reader.read_to(to):
-        lines.skip(part.data)
+def lines_at(run: Run, offset: int) -> Lines:
+    """How the lines of a run's log stand at an offset: their number, and what has begun there."""
+    milestones = _milestones(run.log)
+    before = (milestones.get(step, (offset, None)) for step in range(offset // STEP, -1, -1))
+    start, lines = next((place for place in before if place[0] < offset), (0, Lines()))
+    lines = lines.copy()
+    with closing(Reader(run, after=start)) as reader:
+        for part in reader.read_to(offset):
+            lines.skip(part.data)
+            milestones.setdefault(part.end // STEP, (part.end, lines.copy()))
+    return lines
 
 
-def jump(reader: Reader, lines: Lines) -> str | None:
-    """Move a reader that is more than PAGE_LINES behind to near the end: what stands for what it has passed over."""
-    end, known = reader.end(), lines.count
-    if tail_offset(reader.run.log, lines=PAGE_LINES, end=end) <= reader.offset:
-        return None
-    pass_over(reader, lines, to=tail_offset(reader.run.log, lines=CHUNK_LINES, end=end))
-    unfinished = lines.unfinished()
-    count = lines.count - known - sum(number > known for number in unfinished)
-    return (passed_over_html(reader.run, count) if count else "") + _html(unfinished, known=known)
+@lru_cache(maxsize=100)
+def _milestones(log: Path) -> dict[int, tuple[int, Lines]]:
+    """Where the lines of a log stand soon after each STEP, as far as anybody has come: nobody need count them again."""
+    return {}
+
+
+def jump(run: Run, lines: Lines, *, after: int) -> Jump | None:
+    """The way to near the end; None if that is no more than PAGE_LINES ahead."""
+    with closing(Reader(run, after=after)) as reader:
+        end, known, lines = reader.end(), lines.count, lines.copy()
+        if tail_offset(run.log, lines=PAGE_LINES, end=end) <= after:
+            return None
+        for part in reader.read_to(tail_offset(run.log, lines=CHUNK_LINES, end=end)):
+            lines.skip(part.data)
+        unfinished = lines.unfinished()
+        passed = lines.count - known - sum(number > known for number in unfinished)
+        html = (passed_over_html(run, passed) if passed else "") + _html(unfinished, known=known)
+        return Jump(sse(html, id=reader.offset), reader.offset, lines)
 
 
 def address(run: Run, name: str) -> str:

@@ -25,7 +25,6 @@ from runbookweb import drain
 from runbookweb import metrics as counted
 
 OK, NO_RUNNER = "ok", "none here"
-SILENCE = 10.0  # seconds after which a runner that has not looked at the table counts as dead
 GONE = "(gone)"  # no runbook's path: those end in .md
 logger = logging.getLogger(__name__)
 
@@ -140,4 +139,4 @@ def _runner() -> str:
     age = counted.runner.age
     if age is None:
         return NO_RUNNER
-    return OK if age <= SILENCE else f"The runner has not looked for runs for {age:.0f} s."
+    return f"The runner has not looked for runs for {age:.0f} s." if counted.runner.is_silent else OK

@@ -84,12 +84,12 @@ def start(request: HttpRequest, path: str) -> HttpResponse:
         return _runbook_page(request, runbook, typed=values, errors=errors)
     except InvalidValues as invalid:
         return _runbook_page(request, runbook, typed=values, errors=invalid.errors)
+    except (control.Draining, control.NoRoom) as problem:
+        return unavailable(request, problem)
     except control.CannotRun as problem:
         return _runbook_page(request, runbook, typed=values, errors={"": str(problem)})
     except control.KeyReused as problem:
         return _runbook_page(request, runbook, typed=values, errors={"": _started_already(problem.run)})
-    except control.Draining as problem:
-        return unavailable(request, problem)
 
 
 @require_safe
@@ -128,6 +128,16 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 def cancellation(request: HttpRequest, pk: int) -> HttpResponse:
     run = library.run_for(request.actor, pk)
     control.cancel_run(request.actor, run)
+    return redirect(run)
+
+
+@require_POST
+@signed_in
+def pin(request: HttpRequest, pk: int) -> HttpResponse:
+    run = library.run_for(request.actor, pk)
+    control.pin_run(run, is_pinned=request.POST.get("pinned") != "false")
+    if request.htmx:
+        return render(request, "runs/_pin.html", {"run": library.run_for(request.actor, pk)})
     return redirect(run)
 
 

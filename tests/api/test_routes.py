@@ -204,3 +204,26 @@ def test_nobody_else_shuts_it_down(api):
     assert answer.status_code == 403
     assert "roles: admin" in answer.json()["error"]
     assert not drain.is_draining()
+
+
+def pinned(client: Client, run: Run, body: object) -> tuple[int, dict]:
+    answer = client.post(f"/api/runs/{run.pk}/pin", json.dumps(body), content_type="application/json")
+    return answer.status_code, answer.json()
+
+
+def test_a_run_is_pinned_and_let_go(api, library, a_runbook):
+    library.add("restart.md", a_runbook())
+    run = a_run()
+    for body, is_pinned in (({}, True), ({"pinned": True}, True), ({"pinned": False}, False)):
+        status, said = pinned(api(), run, body)
+        assert (status, said["run_id"], said["is_pinned"]) == (200, run.pk, is_pinned)
+        assert api().get("/api/runs").json()["runs"][0]["is_pinned"] == is_pinned
+
+
+@pytest.mark.parametrize("body", [{"pinned": "yes"}, {"pinned": 1}, {"pinned": None}])
+def test_a_wish_to_pin_that_cannot_be_read_changes_nothing(api, library, a_runbook, body):
+    library.add("restart.md", a_runbook())
+    run = a_run()
+    status, said = pinned(api(), run, body)
+    assert (status, said["errors"]) == (400, ["pinned: it must be true or false."])
+    assert not Run.objects.get().is_pinned

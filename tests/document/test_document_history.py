@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runbooks.document import history
+from runbooks.document import history, inplace
 from runbooks.document.history import CannotWrite, Entry, append, appended
 from runbooks.document.outline import outline
 
@@ -204,7 +204,7 @@ def test_a_named_pipe_is_refused_at_once(tmp_path):
 
 
 def test_a_lock_that_stays_taken_is_given_up(path, monkeypatch):
-    monkeypatch.setattr(history, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(inplace, "LOCK_SECONDS", 0.05)
     holder = os.open(path.parent, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
     try:
@@ -232,16 +232,16 @@ def test_what_an_author_saves_meanwhile_is_not_lost(path, monkeypatch):
     def saved_by_the_author(*given):
         monkeypatch.undo()
         path.write_text(a_runbook(environment="NEW: variable"))
-        history._copy_owner_and_mode(*given)
+        inplace._copy_owner_and_mode(*given)
 
-    monkeypatch.setattr(history, "_copy_owner_and_mode", saved_by_the_author)
+    monkeypatch.setattr(inplace, "_copy_owner_and_mode", saved_by_the_author)
     append(path, ENTRY, keep=20)
     assert "NEW: variable" in path.read_text()
     assert "Run 7" in path.read_text()
 
 
 def test_a_draft_that_a_killed_process_left_is_no_obstacle(path):
-    (path.parent / history.DRAFT).write_text("half")
+    (path.parent / inplace.DRAFT).write_text("half")
     append(path, ENTRY, keep=20)
     assert [file.name for file in path.parent.iterdir()] == ["Check.md"]
 

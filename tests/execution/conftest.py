@@ -1,7 +1,6 @@
 """Fixtures for execution: scripts under real supervisors, and runs in a database that threads share."""
 
 import itertools
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from runbooks.execution.runner import settle_if_ended
 from runbooks.execution.runner import start as start_taken
 from runbooks.models import Run
 
-from .supervising import MARK, PATIENCE, Supervised, kill, processes_with, start, supervisors_in, until
+from .supervising import MARK, PATIENCE, Process, Supervised, kill, processes_with, start, supervisors_in, until
 
 ALICE = Actor("alice", {"roles": ("sre",)})
 
@@ -66,18 +65,19 @@ def a_run(database: Path, library, a_runbook, mark: str, settings) -> Iterator[C
     end_all(mark, settings)
 
 
-def launched(run: Run) -> subprocess.Popen | None:
+def launched(run: Run) -> Process | None:
     """Take a run and start it, as the runner does."""
     lock = launch.take(run)
-    return None if lock is None else start_taken(run, lock)
+    pid = None if lock is None else start_taken(run, lock)
+    return Process(pid) if pid else None
 
 
 @pytest.fixture
-def begin(a_run, mark: str, settings) -> Iterator[Callable[[Run], subprocess.Popen | None]]:
+def begin(a_run, mark: str, settings) -> Iterator[Callable[[Run], Process | None]]:
     """Launch a run."""
     supervisors = []
 
-    def begin(run: Run) -> subprocess.Popen | None:
+    def begin(run: Run) -> Process | None:
         supervisors.append(launched(run))
         return supervisors[-1]
 

@@ -3,11 +3,12 @@
 import fcntl
 import marshal
 import os
+import select
 import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -102,6 +103,10 @@ def start(
     secrets: Iterable[bytes] = (),
     supervisor: Sequence[str] = (launch.PYTHON, "-I", "-S", str(launch.SUPERVISOR)),
     session: bool = True,
+    memory: int = 0,
+    disk: int = 0,
+    processes: int = 0,
+    user: tuple[int, int, tuple[int, ...]] | None = None,
 ) -> Supervised:
     """Start a script in an own folder; the supervisor holds the folder's lock from its first moment."""
     (folder / "work").mkdir(parents=True, exist_ok=True)
@@ -116,6 +121,10 @@ def start(
         "grace": grace,
         "limit": limit,
         "secrets": sorted(secrets),
+        "memory": memory,
+        "disk": disk,
+        "processes": processes,
+        "user": user,
     }
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -163,13 +172,46 @@ def processes_with(mark: str) -> list[int]:
 
 
 def supervisors_in(folder: Path) -> list[int]:
-    """The living supervisors of runs below this folder; a zombie has no command line."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            if entry.name.isdecimal() and f"{folder}/".encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-    return [pid for pid in found if pid != os.getpid()]
+    """The living supervisors of runs below this folder, by the files that they have open, and those about to begin."""
+    named = [
+        entry for entry in Path("/proc").iterdir() if entry.name.isdecimal() and _name(entry).startswith("runbook-")
+    ]
+    found = [int(entry.name) for entry in named if any(name.startswith(f"{folder}/") for name in _opened(entry))]
+    return found + [pid for pid in _forks() if not _name(Path(f"/proc/{pid}")).startswith("runbook-")]
+
+
+def _name(process: Path) -> str:
+    with suppress(OSError):
+        return (process / "comm").read_text()
+    return ""
+
+
+def _opened(process: Path) -> Iterator[str]:
+    with suppress(OSError):
+        for file in (process / "fd").iterdir():
+            with suppress(OSError):
+                yield str(file.readlink())
+
+
+def _forks() -> list[int]:
+    server = launch.forkserver().process
+    with suppress(OSError, AttributeError):
+        return [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
+    return []
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that is not a child of ours."""
+
+    pid: int
+
+    def wait(self, patience: float = PATIENCE) -> None:
+        """Wait until it has ended."""
+        with suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(self.pid)
+            with os.fdopen(descriptor, closefd=True):
+                assert select.select([descriptor], [], [], patience)[0], f"process {self.pid} lives after {patience} s"
 
 
 def kill(pid: int) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbooks.execution.sealing import patterns
-from runbooks.execution.supervisor import Mask
+from runbooks.execution.supervisor.mask import Mask
 
 SECRET = 'opén "sésame" & 100%/+'
 PRINT = "import sys\nsys.stdout.buffer.write(%r)"

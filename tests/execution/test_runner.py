@@ -16,7 +16,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
-from runbooks.execution import folder, launch, runner
+from runbooks.execution import folder, launch, runner, upkeep
 from runbooks.execution.control import cancel_run
 from runbooks.execution.runner import Runner, run_forever
 from runbooks.models import Run, State
@@ -61,16 +61,8 @@ def sweeps(monkeypatch):
 @pytest.fixture
 def a_runner(a_run, mark, settings) -> Iterator[Callable[[], Runner]]:
     """Make a runner; the supervisors that it leaves behind are waited for after the test."""
-    runners = []
-
-    def a_runner() -> Runner:
-        runners.append(Runner())
-        return runners[-1]
-
-    yield a_runner
+    yield Runner
     end_all(mark, settings)
-    for supervisor in [supervisor for one in runners for supervisor in one.supervisors]:
-        supervisor.wait(PATIENCE)
 
 
 @asynccontextmanager
@@ -107,7 +99,7 @@ async def test_it_takes_and_settles_a_run(a_run, a_runner, library, sweeps):
     await in_thread(run.refresh_from_db)
     assert (run.state, run.return_code) == (State.FAILED, 3)
     assert f"Run {run.pk} by `alice`" in (library.root / "restart.md").read_text()
-    assert not run.work.exists()
+    await until(lambda: not run.work.exists())
 
 
 async def test_it_takes_runs_in_order_of_arrival_and_not_too_many_at_once(a_run, a_runner, settings, sweeps, tmp_path):
@@ -331,9 +323,12 @@ async def test_a_queued_run_whose_folder_is_gone_does_not_hold_up_the_others(
         await until(lambda: states()[1] == "succeeded")
 
 
-async def test_a_folder_that_is_deleted_while_the_script_runs_makes_a_lost_run(a_run, a_runner, sweeps, tmp_path):
+async def test_a_folder_that_is_deleted_while_the_script_runs_makes_a_lost_run(
+    a_run, a_runner, sweeps, settings, tmp_path
+):
     """Taken for a run that never began, it was started again and again."""
-    await in_thread(a_run, f'echo begun >> {tmp_path}/begun; rm -rf "$(dirname "$0")"; sleep 0.3')
+    own = f"{settings.DATA_DIR}/runs/$RUNBOOK_RUN_ID"
+    await in_thread(a_run, f"echo begun >> {tmp_path}/begun; rm -rf {own}; sleep 0.3")
     async with at_work(a_runner().run):
         await until(lambda: states() == ["lost"])
     assert (tmp_path / "begun").read_text() == "begun\n"
@@ -344,7 +339,7 @@ async def test_a_cancel_need_not_wait_for_slow_starts(a_run, a_runner, library, 
     loop, start = asyncio.get_running_loop(), launch.start
     first = await in_thread(a_run, "sleep 60", name="first")
 
-    def slow_start(run: Run, lock: int) -> subprocess.Popen | None:
+    def slow_start(run: Run, lock: int) -> int | None:
         if run.pk != first.pk:
             asyncio.run_coroutine_threadsafe(held.wait(), loop).result(PATIENCE)
         return start(run, lock)
@@ -364,7 +359,7 @@ async def test_working_folders_that_a_dead_server_left_are_removed(a_run, a_runn
     ended, active = await in_thread(finish, await in_thread(a_run)), await in_thread(a_run, "sleep 60", name="active")
     for name in (str(ended.pk), str(active.pk), "mine", "999"):
         (settings.EXECUTION_DIR / name).mkdir(exist_ok=True)
-    await in_thread(runner.tidy)
+    await in_thread(upkeep.tidy)
     assert sorted(folder.name for folder in settings.EXECUTION_DIR.iterdir()) == sorted(["mine", "999", str(active.pk)])
 
 
@@ -387,8 +382,8 @@ async def test_sessions_are_deleted_when_they_have_expired(a_runner, sweeps, mon
 
 @pytest.mark.django_db
 def test_not_all_expired_sessions_are_deleted_at_once(monkeypatch):
-    monkeypatch.setattr(runner, "MOST_SESSIONS", 2)
+    monkeypatch.setattr(upkeep, "MOST_SESSIONS", 2)
     for _ in range(5):
         a_session(lasts=-60)
-    runner.tidy()
+    upkeep.tidy()
     assert Session.objects.count() == 3

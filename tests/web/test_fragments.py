@@ -6,51 +6,89 @@ import pytest
 
 from runbooks.execution import folder
 from runbooks.models import Run, State
-from runbooks.output.follow import Reader
+from runbooks.output.follow import Part
 from runbooks.output.html import Lines
-from runbooks.web.fragments import jump, pass_over
+from runbooks.web.fragments import STEP, Jump, Rendered, jump, lines_at
 from tests.output.conftest import line
 
 
 @pytest.fixture
-def behind(db):
-    """A reader of this log, and its lines, after the first so many bytes."""
+def a_run(db):
+    """A run with this log."""
 
-    def create(log: bytes, *, seen: int = 0) -> tuple[Reader, Lines]:
+    def a_run(log: bytes) -> Run:
         run = Run.objects.create(runbook="a.md", actor="alice", timeout=600, state=State.RUNNING, source="# a")
         folder.prepare(run.folder)
         run.log.write_bytes(log)
-        reader, lines = Reader(run), Lines()
-        pass_over(reader, lines, to=seen)
-        return reader, lines
+        return run
 
-    return create
+    return a_run
 
 
-def test_who_is_not_far_behind_stays(behind):
-    reader, lines = behind(line("near") * 2000)
-    assert jump(reader, lines) is None
-    assert reader.offset == 0
+@pytest.fixture
+def jumped(a_run):
+    """Where a viewer of this log is led, who has seen its first so many bytes."""
+
+    def jumped(log: bytes, *, seen: int = 0) -> Jump | None:
+        run = a_run(log)
+        return jump(run, lines_at(run, seen), after=seen)
+
+    return jumped
 
 
-def test_lines_are_passed_over_and_counted(behind):
-    reader, lines = behind(line("far") * 5000)
-    assert "4,500 lines passed over" in jump(reader, lines)
-    assert lines.count == 4500
+def shown(lines: Lines) -> tuple[object, ...]:
+    """All that what follows these lines depends on."""
+    styles = {stream: style.classes for stream, style in lines.styles.items()}
+    return lines.count, styles, lines.unfinished()
 
 
-def test_a_line_in_many_parts_that_is_known_is_told_as_far_as_it_has_come(behind):
-    reader, lines = behind(line(".", tag="P") * 3000, seen=len(line(".", tag="P")))
-    html = jump(reader, lines)
-    assert "passed over" not in html
-    assert html.startswith('<hx-partial hx-target="#L1"')
-    assert re.search(r">(\.+)<", html)[1] == "." * 2500
-    assert reader.offset == 2500 * len(line(".", tag="P"))
+def test_who_is_not_far_behind_stays(jumped):
+    assert jumped(line("near") * 2000) is None
 
 
-def test_a_line_that_began_in_what_is_passed_over_is_a_new_one(behind):
-    reader, lines = behind(line("whole") * 10 + line(".", tag="P") * 3000)
-    html = jump(reader, lines)
-    assert "10 lines passed over" in html
-    assert 'data-lines="1"' in html
-    assert 'id="L11"' in html
+def test_lines_are_passed_over_and_counted(jumped):
+    there = jumped(line("far") * 5000)
+    assert "4,500 lines passed over" in there.event.decode()
+    assert there.lines.count == 4500
+
+
+def test_a_line_in_many_parts_that_is_known_is_told_as_far_as_it_has_come(jumped):
+    there = jumped(line(".", tag="P") * 3000, seen=len(line(".", tag="P")))
+    event = there.event.decode()
+    assert "passed over" not in event
+    assert event.startswith(f'id: {there.end}\ndata: <hx-partial hx-target="#L1"')
+    assert re.search(r">(\.+)<", event)[1] == "." * 2500
+    assert there.end == 2500 * len(line(".", tag="P"))
+
+
+def test_a_line_that_began_in_what_is_passed_over_is_a_new_one(jumped):
+    event = jumped(line("whole") * 10 + line(".", tag="P") * 3000).event.decode()
+    assert "10 lines passed over" in event
+    assert 'data-lines="1"' in event
+    assert 'id="L11"' in event
+
+
+def test_all_who_read_a_part_get_the_same_html_wherever_they_are_in_it():
+    part = Part(line("one") * 1200, 0, 1200 * len(line("one")))
+    rendered = Rendered(part, Lines())
+    first, second = iter(rendered), iter(rendered)
+    ahead = [next(first), next(first)]
+    assert [*second] == [*ahead, *first]
+    assert [chunk.count for chunk in rendered] == [500, 500, 200]
+    assert rendered.lines.count == 1200
+
+
+def test_lines_that_were_counted_for_one_viewer_are_not_counted_again_for_the_next(a_run, monkeypatch):
+    entries = [
+        line("\x1b[31mred" if number % 7 == 0 else "plain \x1b[0m", tag="FP"[number % 2]) for number in range(50_000)
+    ]
+    run = a_run(b"".join(entries))
+    counted: list[bytes] = []
+    skip = Lines.skip
+    monkeypatch.setattr(Lines, "skip", lambda lines, data: counted.append(data) or skip(lines, data))
+    for viewer, number in enumerate((50_000, 49_999, 30_000, 7, 0)):
+        seen, alone = b"".join(entries[:number]), Lines()
+        skip(alone, seen)
+        assert shown(lines_at(run, len(seen))) == shown(alone)
+        assert (b"".join(counted) == seen) if viewer == 0 else sum(map(len, counted)) < 2 * STEP
+        counted.clear()

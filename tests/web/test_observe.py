@@ -113,7 +113,7 @@ async def test_a_runner_beats_only_when_it_could_look(monkeypatch):
     looks: asyncio.Queue[float] = asyncio.Queue()
     trouble = [OperationalError]
 
-    def look() -> list:
+    def look(known: set[int]) -> list:
         loop.call_soon_threadsafe(looks.put_nowait, metrics.runner.at)
         for problem in trouble:
             raise problem

@@ -27,7 +27,7 @@ from runbooks import library
 from runbooks.access import rules
 from runbooks.access.actor import Actor
 from runbooks.document.validate import InvalidValues
-from runbooks.execution import control, folder, launch
+from runbooks.execution import control, folder, launch, script_user
 from runbooks.execution.runner import PULSE, settle_if_ended
 from runbooks.execution.runner import start as start_taken
 from runbooks.library import LibraryRunbook
@@ -71,6 +71,8 @@ class Command(BaseCommand):
         try:
             actor = actor_named(options["subject"], roles=options["roles"])
             given = values_given(values, from_env=from_env)
+            if problem := script_user.problem():
+                raise BadArgument(problem)
             run = asyncio.run(executed(name, actor, values=given, is_confirmed=options["confirm"]))
         except BadArgument as problem:
             self.stderr.write(str(problem))

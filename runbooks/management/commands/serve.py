@@ -1,21 +1,19 @@
 """`manage.py serve`: the web server, with the runner inside it."""
 
-import asyncio
+import contextlib
 import errno
+import gc
 import logging
 import sys
 from argparse import ArgumentParser
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels.routing import get_default_application
 from daphne.endpoints import build_endpoint_description_strings
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 
+from runbooks.management.ready import keep_running, runner, unready_database
 from runbookweb.server import Server
 
 logger = logging.getLogger(__name__)
@@ -35,14 +33,19 @@ class Command(BaseCommand):
         address, port = settings.CONFIGURATION.BIND_ADDRESS, settings.CONFIGURATION.API_PORT
 
         async def alongside() -> None:
-            self.stdout.write(f"Runbookweb is ready at {url(address, port)}")
-            self.stdout.flush()
+            with contextlib.suppress(OSError):  # the disk that it goes to is full
+                self.stdout.write(f"Runbookweb is ready at {url(address, port)}")
+                self.stdout.flush()
+            # What is there now stays: without looking through it again and again, nobody waits a tenth of a second.
+            gc.collect()
+            gc.freeze()
             if run_forever:
                 await keep_running(run_forever)
 
         server = Server(
             application=get_default_application(),
-            endpoints=build_endpoint_description_strings(host=address, port=port),
+            # By default the kernel drops what comes while 50 others wait: each of 500 pages that return at once.
+            endpoints=[f"{each}:backlog=1024" for each in build_endpoint_description_strings(host=address, port=port)],
             action_logger=log_request,
             alongside=alongside,
             server_name="",
@@ -50,37 +53,6 @@ class Command(BaseCommand):
         server.run()
         if server.listen_problem:
             sys.exit(reason(server.listen_problem, address=address, port=port))
-
-
-def unready_database(*, migrate: bool = False) -> str | None:
-    """Why the database cannot be used, and what to do; None if it can, at the latest after a migration."""
-    try:
-        if migrate:
-            call_command("migrate", verbosity=0)
-        executor = MigrationExecutor(connection)
-        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            return None
-    except DatabaseError as problem:
-        return f"The database {settings.CONFIGURATION.database} cannot be used: {problem}."
-    finally:
-        connection.close()
-    return "The database is not up to date: run `.venv/bin/python manage.py migrate` first, or start with bin/run."
-
-
-def runner() -> Callable[[], Awaitable[None]]:
-    from runbooks.execution.runner import run_forever  # a web process without a runner does without its imports
-
-    return run_forever
-
-
-async def keep_running(run_forever: Callable[[], Awaitable[None]]) -> None:
-    """Run the runner until cancelled; one that fails is started again, so that queued runs do not wait for ever."""
-    while True:
-        try:
-            await run_forever()
-        except Exception:
-            logger.exception("The runner failed; it starts again in a second.")
-        await asyncio.sleep(1)
 
 
 def url(address: str, port: int) -> str:

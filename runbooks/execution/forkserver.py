@@ -1,0 +1,84 @@
+"""The process that supervisors are forked from: a fork takes a millisecond, the start of an interpreter ten.
+
+It holds nothing of any run: what a supervisor needs to know goes to it over a pipe of its own. It ends with the process
+that has started it; supervisors go on.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class ForkServer:
+    """Starts supervisors; it is started itself with the first of them, and again should it have ended."""
+
+    def __init__(self, *command: str):
+        self.command: Sequence[str] = command
+        self.turn = threading.Lock()
+        self.process: subprocess.Popen | None = None
+        self.requests: socket.socket | None = None
+
+    def spawn(self, folder: Path, *, lock: int, specification: bytes) -> int:
+        """Fork a supervisor of this folder that inherits the lock; its process number. Raises OSError."""
+        reader, writer = map(os.fdopen, os.pipe(), ("rb", "wb"), (0, 0))
+        with writer:
+            with reader, (folder / "supervisor.err").open("wb") as complaints:
+                pid = self._ask(folder, lock, reader.fileno(), complaints.fileno())
+            with contextlib.suppress(BrokenPipeError):  # it has failed already, and says why in its complaints
+                while specification:
+                    specification = specification[writer.write(specification) :]
+        return pid
+
+    def start(self) -> None:
+        """Start it now, so that the first run need not wait for it."""
+        with self.turn:
+            self._start()
+
+    def stop(self) -> None:
+        """End it; the supervisors go on."""
+        with self.turn:
+            self._forget()
+
+    def _ask(self, folder: Path, *descriptors: int) -> int:
+        with self.turn:
+            for _ in range(2):
+                self._start()
+                with contextlib.suppress(ConnectionError):
+                    socket.send_fds(self.requests, [os.fsencode(folder)], list(descriptors))
+                    if answer := self.requests.recv(32):
+                        break
+                # If it had forked before it died, that supervisor goes on, and the next finds that it is not needed.
+                self._forget()
+            else:
+                raise OSError("the process that starts supervisors has ended twice")
+        if int(answer) < 0:
+            raise OSError(-int(answer), os.strerror(-int(answer)), "the supervisor")
+        return int(answer)
+
+    def _start(self) -> None:
+        if self.process and self.process.poll() is None:
+            return
+        self._forget()
+        self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.process = subprocess.Popen(
+                [*self.command, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={},
+                cwd="/",
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+
+    def _forget(self) -> None:
+        if self.process:
+            self.requests.close()
+            self.process.kill()
+            self.process.wait()
+            self.process = None

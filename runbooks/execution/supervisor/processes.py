@@ -1,0 +1,70 @@
+"""The script's processes as the kernel knows them, and what the kernel is asked to do about this one."""
+
+import ctypes
+import os
+import signal
+import sys
+
+from runbooks.execution.supervisor.files import first_line
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 1, 4, 15, 36
+
+
+def descendants():
+    """The processes below this one that still run."""
+    found, parents = [], [os.getpid()]
+    while parents:
+        parent = parents.pop()
+        try:
+            for thread in os.listdir("/proc/%d/task" % parent):
+                with open("/proc/%d/task/%s/children" % (parent, thread)) as file:
+                    children = [int(pid) for pid in file.read().split()]
+                found += children
+                parents += children
+        except OSError:
+            continue  # it has just ended
+    return [pid for pid in found if not is_zombie(pid)]
+
+
+def is_zombie(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def has_children():
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def group(pid):
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass
+
+
+def identity(pid):
+    """What tells this process from all that there will be: numbers are used again, with a start time they are not."""
+    start = first_line("/proc/%d/stat" % pid).rpartition(")")[2].split()[19:20] or ["0"]
+    boot = first_line("/proc/sys/kernel/random/boot_id").strip()
+    return "pid %d\nstart %s\nboot %s\nsupervisor %d\n" % (pid, start[0], boot, os.getpid())
+
+
+def prctl(option, value):
+    """Set an attribute of this process; only Linux has them."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
