@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterable
+import logging
+import time
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -24,6 +26,8 @@ LINGER_SECONDS = 5
 # a subprotocol that is not ASCII, and no socket of ours speaks any.
 HARMFUL = (b"Daphne-Root-Path", b"Sec-WebSocket-Protocol")
 GOING_AWAY = 1001
+FULL = "This server's disk has no room for the request; send it again in a moment."
+logger = logging.getLogger(__name__)
 
 
 class Server(daphne.server.Server):
@@ -40,9 +44,11 @@ class Server(daphne.server.Server):
         max_body: int = MAX_BODY,
         **options: Any,
     ):
-        super().__init__(**options)
+        # Daphne would close each socket a day after it was opened, by the clock on the wall: a run may last for weeks.
+        super().__init__(**{"websocket_timeout": -1, **options})
         self.alongside = alongside
         self.max_body = max_body
+        self.is_ending = False
         self.tasks: list[asyncio.Task] = []
         self.listen_problem: Exception | None = None
 
@@ -83,15 +89,20 @@ class Server(daphne.server.Server):
         if message.get("more_body") or message["type"] == "websocket.send":
             await details["valve"].opened.wait()
 
-    def kill_all_applications(self) -> defer.Deferred | None:
+    def create_application(self, protocol: WebRequest | WebSocketProtocol, scope: dict[str, Any]) -> asyncio.Queue:
+        """Begin to answer a request; one that comes when the server ends is not begun, and its connection closes."""
+        return asyncio.Queue() if self.is_ending else super().create_application(protocol, scope)
+
+    def kill_all_applications(self) -> defer.Deferred:
         """Cancel every task, and wait until each has done its `finally`, but not for ever."""
+        self.is_ending = True
         for protocol in self.connections:
             if isinstance(protocol, WebSocketProtocol) and protocol.state == protocol.STATE_OPEN:
                 # Without a word of farewell, a client takes a planned end for a broken network.
                 protocol.sendCloseFrame(code=GOING_AWAY)
         # A request that is half received, or already answered, has no application.
-        running = [details.get("application_instance") for details in self.connections.values()]
-        return cancel([*filter(None, running), *self.tasks])
+        running = {details.get("application_instance") for details in self.connections.values()} - {None}
+        return defer.Deferred.fromFuture(asyncio.ensure_future(cancel_all(running | set(self.tasks))))
 
 
 class Body:
@@ -106,20 +117,32 @@ class Body:
         for name in HARMFUL:
             self.request.requestHeaders.removeHeader(name)
         if length is not None and length > self.most:
-            self.refuse()
+            self._refuse_length()
         else:
-            WebRequest.gotLength(self.request, length)
+            self._keep(WebRequest.gotLength, length)
 
     def take(self, data: bytes) -> None:
         if self.refused:
             return
         if self.request.content.tell() + len(data) > self.most:
-            self.refuse()
+            self._refuse_length()
         else:
-            WebRequest.handleContentChunk(self.request, data)
+            self._keep(WebRequest.handleContentChunk, data)
 
-    def refuse(self) -> None:
-        """Answer 413, and let the client send on into nothing for a while.
+    def _keep(self, keep: Callable, part: int | bytes | None) -> None:
+        """Keep this of the request, as Twisted does: what is long goes to the disk, which may be full."""
+        try:
+            keep(self.request, part)
+            self.request.content.flush()  # or the disk would be asked later, where nobody expects that it is full
+        except OSError as problem:
+            logger.error("A request could not be kept: %s", problem)
+            self.refuse("503 Service Unavailable", FULL)
+
+    def _refuse_length(self) -> None:
+        self.refuse("413 Content Too Large", f"The request is too long: send no more than {self.most} bytes.")
+
+    def refuse(self, status: str, sentence: str) -> None:
+        """Answer with this, and let the client send on into nothing for a while.
 
         If the connection were closed on what it still sends, the client would hear of a broken connection, and not why.
         """
@@ -127,18 +150,17 @@ class Body:
         channel = self.request.channel
         channel.rawDataReceived = self.request.requestReceived = nothing
         self.request.requestHeaders.removeHeader(b"Expect")  # or Twisted would ask for the body
-        channel.transport.write(too_long(channel._path, most=self.most))
+        channel.transport.write(refusal(channel._path, status, sentence))
         channel.transport.loseWriteConnection()
         reactor.callLater(LINGER_SECONDS, channel.transport.abortConnection)
 
 
-def too_long(path: bytes, *, most: int) -> bytes:
-    """The whole answer to a request with too long a body, for a program or for a person."""
-    sentence = f"The request is too long: send no more than {most} bytes."
+def refusal(path: bytes, status: str, sentence: str) -> bytes:
+    """The whole answer to a request that is refused before it is read, for a program or for a person."""
     for_program = is_for_programs(unquote(path.partition(b"?")[0]))
     body = json.dumps({"success": False, "error": sentence}) if for_program else sentence + "\n"
     kind = "application/json" if for_program else "text/plain"
-    head = f"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: {kind}\r\n"
+    head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {kind}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
@@ -183,9 +205,19 @@ def end_failed_response(request: WebRequest, exception: Exception) -> None:
         WebRequest.handle_exception(request, exception)
 
 
-def cancel(tasks: Iterable[asyncio.Future]) -> defer.Deferred | None:
-    """Cancel these tasks; what is returned fires when all have ended, or after GRACE_SECONDS."""
-    pending = [task for task in tasks if task.cancel()]
-    if not pending:
-        return None
-    return defer.Deferred.fromFuture(asyncio.ensure_future(asyncio.wait(pending, timeout=GRACE_SECONDS)))
+async def cancel_all(first: set[asyncio.Future]) -> None:
+    """Cancel these tasks, and when they have ended every other that they leave behind; wait, but not for ever.
+
+    Django leaves two for each request that it is answering. Over one that is not done, Python may crash at its end.
+    """
+    deadline = time.monotonic() + GRACE_SECONDS
+    pending = first or _others()
+    while pending and time.monotonic() < deadline:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=deadline - time.monotonic())
+        pending = _others()
+
+
+def _others() -> set[asyncio.Task]:
+    return asyncio.all_tasks() - {asyncio.current_task()}

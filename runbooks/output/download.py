@@ -2,7 +2,8 @@
 
 from runbooks.models import Run
 from runbooks.output.follow import Reader
-from runbooks.output.stream import TEXT, Stream
+from runbooks.output.stream import TEXT, Refusal, Stream
+from runbooks.threads import in_thread
 
 
 class LogText(Stream):
@@ -11,6 +12,12 @@ class LogText(Stream):
     content_type = TEXT
     greeting = b""
     run: Run
+
+    async def open(self) -> None:
+        await super().open()
+        # Not an empty text: that would say that the script has printed nothing.
+        if self.run.started_at and not await in_thread(self.run.log.exists):
+            raise Refusal(404, "The log of this run is not there any more.")
 
     async def pump(self) -> None:
         reader = Reader(self.run)

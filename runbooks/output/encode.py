@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
-from runbooks.output.follow import Part
+from runbooks.output.logfile import Part
 from runbooks.output.text import texts
 
 LINE_ENDS = {"\x85": r"\u0085", "\u2028": r"\u2028", "\u2029": r"\u2029"}

@@ -1,28 +1,15 @@
 """The one reader under every transport: what a run has printed after an offset, then live, to the end."""
 
 import asyncio
-import contextlib
-import os
-import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from typing import Any
 
 from runbooks.models import Run
-from runbooks.output.entries import open_regular
-from runbooks.output.watch import watch
+from runbooks.output.feed import LIVE_FIELDS, Feed, row_of
+from runbooks.output.logfile import READ, LogFile, Part
 from runbooks.threads import in_thread
 
-READ = 256 * 1024
-LOOK_AGAIN = 2.0  # seconds after which a reader looks at the row although nobody rang
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Whole log lines from one offset to another; without any, it says that the run's row may have changed."""
-
-    data: bytes
-    start: int
-    end: int
+__all__ = ("LIVE_FIELDS", "Part", "Reader")
 
 
 class Reader:
@@ -31,36 +18,38 @@ class Reader:
     def __init__(self, run: Run, *, after: int = 0):
         self.run = run
         self.offset = after
-        self._file: int | None = None
+        self.log = LogFile(run.log)
 
     async def follow(self) -> AsyncIterator[Part]:
         """Everything after the offset, in order and without a gap, until the run has ended; `run` is kept fresh.
 
-        At least every LOOK_AGAIN seconds a part comes, if only an empty one.
+        At least every LOOK_AGAIN seconds a part comes, if only an empty one. A part may be given to other readers, too.
         """
-        bell = watch(self.run.folder)
-        try:
-            look_at = 0.0
+        with Feed.of(self.run) as feed:
+            # Later than the watch, for somebody may have rung in between; the feed's next look is the first after it.
+            seen = feed.looks
+            self._take_over(await in_thread(row_of, self.run.pk))
+            feed.look_anew()
+            yield Part(b"", self.offset, self.offset)
             while True:
-                if time.monotonic() >= look_at:
-                    await self._refresh()
-                    yield Part(b"", self.offset, self.offset)
-                    look_at = time.monotonic() + LOOK_AGAIN
-                # In this order: what was printed before the run was seen to have ended is in the file by then.
-                has_ended = not self.run.is_active
-                while part := self.read():
+                # In this order: who rings from now on is heard, and what was printed before the run was seen to have
+                # ended is in the file by then.
+                rung, has_ended = feed.rung, not self.run.is_active
+                while part := feed.read(self.offset):
+                    self.offset = part.end
                     yield part
                     await asyncio.sleep(0)  # a flood in one run must not hold up the others
-                    if not has_ended and time.monotonic() >= look_at:
+                    if not has_ended and feed.seen > seen:
                         break
                 else:
                     if has_ended:
                         return
-                    if await bell.wait(look_at - time.monotonic()):
-                        look_at = 0.0
-        finally:
-            bell.close()
-            self.close()
+                    if feed.seen <= seen:
+                        await rung.wait()
+                if feed.seen > seen:
+                    seen = feed.seen
+                    self._take_over(feed.row)
+                    yield Part(b"", self.offset, self.offset, feed.news.made)
 
     def read_to(self, end: int) -> Iterator[Part]:
         """What there is already, up to an offset."""
@@ -68,49 +57,18 @@ class Reader:
             yield part
 
     def read(self, most: int = READ) -> Part | None:
-        """The next whole lines, one at least however long it is; None when there are none yet.
-
-        Called in the event loop: a hop to a thread costs more than a page that was written a moment ago.
-        """
-        size = min(most, READ)
-        while data := self._bytes(size, self.offset):
-            cut = data.rfind(b"\n") + 1
-            if cut:
-                start, self.offset = self.offset, self.offset + cut
-                return Part(data[:cut], start, self.offset)
-            if len(data) < size:
-                return None
-            size *= 2
-        return None
+        """The next whole lines, one at least however long it is; None when there are none yet."""
+        if part := self.log.read(self.offset, most=min(most, READ)):
+            self.offset = part.end
+        return part
 
     def end(self) -> int:
         """The offset after the last whole line."""
-        end = self.size()
-        while end and b"\n" not in (tail := self._bytes(min(end, READ), max(0, end - READ))):
-            end -= len(tail)
-        return end and end - len(tail) + tail.rfind(b"\n") + 1
-
-    def size(self) -> int:
-        self._open()
-        return os.fstat(self._file).st_size if self._file is not None else 0
+        return self.log.end()
 
     def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self.log.close()
 
-    def _bytes(self, size: int, offset: int) -> bytes:
-        self._open()
-        return os.pread(self._file, size, offset) if self._file is not None else b""
-
-    def _open(self) -> None:
-        if self._file is None:
-            with contextlib.suppress(OSError):  # the log is gone: there is nothing to be read, nor will there be
-                self._file = open_regular(self.run.log)
-
-    async def _refresh(self) -> None:
-        with contextlib.suppress(Run.DoesNotExist):
-            await in_thread(self.run.refresh_from_db, fields=LIVE_FIELDS)
-
-
-LIVE_FIELDS = ("state", "started_at", "ended_at", "cancelled_at", "cancelled_by", "return_code", "killed", "warnings")
+    def _take_over(self, row: dict[str, Any]) -> None:
+        for name, value in row.items():
+            setattr(self.run, name, value)

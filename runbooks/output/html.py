@@ -170,6 +170,10 @@ class Lines:
     open: dict[str, Line] = field(default_factory=dict)
     styles: dict[str, Style] = field(default_factory=lambda: {"stdout": Style(), "stderr": Style()})
 
+    def copy(self) -> "Lines":
+        """The same lines, to go on from apart."""
+        return Lines(self.count, {stream: replace(line) for stream, line in self.open.items()}, dict(self.styles))
+
     def skip(self, data: bytes) -> None:
         """Pass over whole log lines, so that what follows has its right number and colour."""
         if b"\x1b" not in data and not self.open and not has_parts(data):

@@ -7,6 +7,7 @@ escapes after the answer has begun. Consumers bypass Django's middleware, so Hos
 import asyncio
 import contextlib
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from runbooks.access.actor import Actor
 from runbooks.access.identify import actor_of_session, session_of
 from runbooks.access.tokens import NoKeys
 from runbooks.threads import in_thread
-from runbookweb import correlation, metrics
+from runbookweb import correlation, database, metrics
 
 HEADERS = [
     (b"Cache-Control", b"no-cache, no-store, no-transform"),
@@ -88,13 +89,18 @@ class Stream(AsyncHttpConsumer):
             return Failure(problem.status, str(problem).encode(), headers=problem.headers)
         if isinstance(problem, Http404):
             return Failure(404, b"There is nothing here that you may see.")
+        if sentence := database.trouble(problem):
+            logger.error("The database did not take a stream of %s", self.scope["path"], exc_info=problem)
+            return Failure(503, sentence.encode(), headers=((b"Retry-After", database.RETRY_AFTER.encode()),))
         logger.error("A stream of %s broke", self.scope["path"], exc_info=problem)
         return Failure(500, UNKNOWN)
 
     async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
         self.scope, self.base_send = scope, send
         self.has_begun = False
-        self.asked_at = self.sent_at = time.monotonic()
+        self.sent_at = time.monotonic()
+        # Not all at once, when hundreds have come at once.
+        self.asked_at = self.sent_at - random.random() * ASK_AGAIN / 2  # noqa: S311
         self.received = asyncio.get_running_loop().create_future()
         self.correlation_id = correlation.begin(self.header(correlation.HEADER.lower().encode()))
         answer = asyncio.create_task(self._answer())

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 if sys.platform == "linux":
@@ -12,14 +13,16 @@ else:
     inotify_simple = None
 
 POLL = 0.05
+Heard = Callable[[], None]
 
 
 class Watch:
-    """Wakes its one waiter when something happens in a folder."""
+    """Calls `heard` and wakes its one waiter when something happens in a folder."""
 
-    def __init__(self, folder: Path, *, wants_log: bool):
+    def __init__(self, folder: Path, *, wants_log: bool, heard: Heard):
         self.folder = folder
         self.wants_log = wants_log
+        self.heard = heard
         self.rung = asyncio.Event()
         self.has_news = False
 
@@ -35,6 +38,7 @@ class Watch:
         return has_news
 
     def ring(self, *, has_news: bool) -> None:
+        self.heard()
         if has_news or self.wants_log:
             self.has_news |= has_news
             self.rung.set()
@@ -48,12 +52,13 @@ class Watch:
 class Poll(Watch):
     """Looks at the log's size, where there is no inotify or no more of it to be had."""
 
-    def __init__(self, folder: Path, *, wants_log: bool):
-        super().__init__(folder, wants_log=wants_log)
+    def __init__(self, folder: Path, *, wants_log: bool, heard: Heard):
+        super().__init__(folder, wants_log=wants_log, heard=heard)
         self.waited = 0.0
 
     async def wait(self, timeout: float) -> bool:
         await asyncio.sleep(min(POLL, timeout))
+        self.heard()
         self.waited += POLL
         if self.waited >= min(timeout, 1.0):
             self.waited = 0.0
@@ -90,12 +95,12 @@ class Inotify:
                 cls.loops[loop] = None
         return cls.loops[loop]
 
-    def watch(self, folder: Path, *, wants_log: bool) -> Watch:
+    def watch(self, folder: Path, *, wants_log: bool, heard: Heard) -> Watch:
         """Raises OSError: no such folder, or no more watches to be had."""
         flags = self.flags
-        mask = flags.MODIFY | flags.CREATE | flags.MOVED_TO | flags.ATTRIB | flags.DELETE_SELF | flags.ONLYDIR
+        mask = flags.MODIFY | flags.MOVED_TO | flags.ATTRIB | flags.DELETE_SELF | flags.ONLYDIR
         number = self.inotify.add_watch(folder, mask)
-        watch = Watch(folder, wants_log=wants_log)
+        watch = Watch(folder, wants_log=wants_log, heard=heard)
         self.watches.setdefault(number, set()).add(watch)
         return watch
 
@@ -115,7 +120,7 @@ class Inotify:
             for event in inotify_simple.parse_events(data):
                 if event.mask == self.flags.MODIFY and event.name != "log":
                     continue
-                if event.mask & self.flags.CREATE and event.name != "started":
+                if event.mask & self.flags.ATTRIB and event.name:  # a ring for whoever watches a folder in this one
                     continue
                 # A full queue (wd -1) has dropped events: then everybody looks.
                 for watch in self.watches.get(event.wd, ()) if event.wd >= 0 else self._all():
@@ -125,13 +130,16 @@ class Inotify:
         return [watch for watches in self.watches.values() for watch in watches]
 
 
-def watch(folder: Path, *, wants_log: bool = True) -> Watch:
-    """Begin to watch a folder, from now on and until close(); without its log, for everything but the log's growth."""
+def watch(folder: Path, *, wants_log: bool = True, heard: Heard = lambda: None) -> Watch:
+    """Begin to watch a folder, from now on and until close(); without its log, for everything but the log's growth.
+
+    Whatever it is, `heard` is called at once; with a look every 50 ms, as long as there is a waiter.
+    """
     inotify = Inotify.of_this_loop()
     if inotify:
         with contextlib.suppress(OSError):
-            return inotify.watch(folder, wants_log=wants_log)
-    return Poll(folder, wants_log=wants_log)
+            return inotify.watch(folder, wants_log=wants_log, heard=heard)
+    return Poll(folder, wants_log=wants_log, heard=heard)
 
 
 def ring(folder: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from runbooks.models import Run, State
-from runbooks.output import follow as follow_module
+from runbooks.output import feed as feed_module
+from runbooks.output import logfile
 from runbooks.output import watch as watch_module
 from runbooks.output.follow import Part, Reader
 from runbooks.output.watch import ring
@@ -71,7 +72,7 @@ async def test_an_unfinished_line_waits_for_its_end(a_running_run):
 
 async def test_what_is_printed_just_before_the_end_is_not_missed(a_running_run, monkeypatch):
     # Nobody rings in this test, and the end comes first: only the order of the looks can save the last line.
-    monkeypatch.setattr(follow_module, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(feed_module, "LOOK_AGAIN", 0.05)
     run = await in_thread(a_running_run, b"")
     await in_thread(append, run, line("the last"))
     await in_thread(Run.objects.filter(pk=run.pk).update, state=State.FAILED)
@@ -137,7 +138,7 @@ async def test_a_slow_reader_holds_nothing_in_memory(a_running_run):
     run = await in_thread(a_running_run, line("x" * 1000) * 20_000)
     parts = Reader(run).follow()
     part = await next_data(parts)
-    assert len(part.data) <= follow_module.READ
+    assert len(part.data) <= 2 * feed_module.READ
     await parts.aclose()
 
 
@@ -147,12 +148,12 @@ def test_the_end_of_a_log_is_after_its_last_whole_line(a_running_run):
 
 
 def test_the_end_is_found_behind_a_very_long_torn_line(a_running_run):
-    run = a_running_run(line("whole") + b"x" * (3 * follow_module.READ))
+    run = a_running_run(line("whole") + b"x" * (3 * logfile.READ))
     assert Reader(run).end() == len(line("whole"))
 
 
 async def test_a_run_that_never_pauses_is_looked_at_all_the_same(a_running_run, monkeypatch):
-    monkeypatch.setattr(follow_module, "LOOK_AGAIN", 0.1)
+    monkeypatch.setattr(feed_module, "LOOK_AGAIN", 0.1)
     run = await in_thread(a_running_run, b"")
     await in_thread(Run.objects.filter(pk=run.pk).update, cancelled_by="bob")
 
