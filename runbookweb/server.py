@@ -87,6 +87,7 @@ class Server(daphne.server.Server):
             details["valve"] = Valve.between(protocol)
         await super().handle_reply(protocol, message)
         if message.get("more_body") or message["type"] == "websocket.send":
+            write_now(protocol)
             await details["valve"].opened.wait()
 
     def create_application(self, protocol: WebRequest | WebSocketProtocol, scope: dict[str, Any]) -> asyncio.Queue:
@@ -166,6 +167,13 @@ def refusal(path: bytes, status: str, sentence: str) -> bytes:
 
 def nothing(*arguments: object) -> None:
     """Takes the place of what would go on with a refused request."""
+
+
+def write_now(protocol: WebRequest | WebSocketProtocol) -> None:
+    """Give the kernel what has just been sent: a line would otherwise wait for the event loop's next round."""
+    transport = protocol.channel.transport if isinstance(protocol, WebRequest) else protocol.transport
+    if transport is not None and transport.connected and not transport.disconnecting:
+        transport.doWrite()  # what it cannot write, or why, the event loop finds as it always does
 
 
 class Valve:

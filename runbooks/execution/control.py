@@ -27,7 +27,7 @@ from runbooks.execution.settle import settle_refused
 from runbooks.library import LibraryRunbook
 from runbooks.models import Run, State, runs_folder
 from runbooks.output.watch import ring
-from runbookweb import correlation, database, drain
+from runbookweb import correlation, database, drain, metrics
 
 RUNNER = "runner"  # the channel that runners listen on
 logger = logging.getLogger(__name__)
@@ -116,9 +116,11 @@ def _ask_to_end(actor: Actor, run: Run) -> bool:
 
 def ring_runner() -> None:
     """Tell the runner to look at the table; if it does not hear it, it looks by itself a little later."""
+    if metrics.runner.age is None:
+        ring(runs_folder())  # it is in another process
+        return
     with contextlib.suppress(ChannelFull):
         async_to_sync(get_channel_layer().send)(RUNNER, {"type": "look.again"})
-    ring(runs_folder())
 
 
 def _check_claims(actor: Actor, runbook: LibraryRunbook, *, parent: int | None) -> None:

@@ -58,7 +58,12 @@ class Runner:
         await in_runner_thread(launch.forkserver().start)
         try:
             async with asyncio.TaskGroup() as group:
-                for task in (self._look_when_rung(), self._hear_other_processes(), _tidy_now_and_then()):
+                for task in (
+                    self._look_when_rung(),
+                    self._hear_others(),
+                    _untangle_now_and_then(),
+                    _tidy_now_and_then(),
+                ):
                     group.create_task(task)
         finally:
             self.is_over = True
@@ -74,7 +79,7 @@ class Runner:
                 metrics.runner.beat()
             await self.bell.wait()
 
-    async def _hear_other_processes(self) -> None:
+    async def _hear_others(self) -> None:
         """Ring when another process does, and every SWEEP seconds, for a ring that nobody has heard."""
         bell = watch(runs_folder(), wants_log=False)
         try:
@@ -138,6 +143,12 @@ async def run_forever() -> None:
             tasks.create_task(runner.run())
 
 
+async def _untangle_now_and_then() -> None:
+    while True:
+        await asyncio.sleep(SWEEP)
+        await _logged(in_runner_thread(end_deadlocked), "looking for runs that wait for each other")
+
+
 async def _tidy_now_and_then() -> None:
     while True:
         await _logged(in_runner_thread(tidy), "tidying up")
@@ -151,20 +162,26 @@ def _ring_parent(run: Run) -> None:
 
 
 def take_waiting(taken: Callable[[Run, int], None], *, known: Set[int]) -> None:
-    """Take the queued runs that may begin, and hand over each with its lock; those that never can are ended."""
+    """Take the queued runs that may begin, and hand over each with its lock."""
     for run in queued():
         # A run of which another server has just let go may still be known here.
         lock = launch.take(run) if run.pk not in known else None
         if lock is not None:
             taken(run, lock)
+
+
+def end_deadlocked() -> None:
+    """End the queued runs that can never begin."""
     for run, reason in deadlocked():
         launch.fail_in_the_queue(run, reason)
 
 
 def running(*, known: Set[int]) -> list[Run]:
     """The runs that go on, without those that are known and that nobody wants to end."""
-    going = Run.objects.filter(state=State.RUNNING).exclude(pk__in=known, cancelled_at=None)
-    return list(going.defer("source"))
+    going = Run.objects.filter(state=State.RUNNING)
+    rows = going.values_list("pk", "cancelled_at")
+    wanted = [pk for pk, cancelled_at in rows if cancelled_at or pk not in known]
+    return list(going.filter(pk__in=wanted).defer("source")) if wanted else []
 
 
 def start(run: Run, lock: int) -> int | None:

@@ -29,6 +29,8 @@ def settle(run: Run, result: Result | None) -> None:
     """
     result = result or lost.ending(run)
     ended_at = datetime.fromtimestamp(result.ended_at, UTC)
+    if run.started_at:
+        ended_at = max(ended_at, run.started_at)  # a clock may have been set back
     warnings = [*run.warnings, *result.warnings]
     warnings += _guarded(keep_outputs, run)
     warnings += _guarded(_append_outcome, run, result.state, result.return_code, ended_at)
@@ -36,14 +38,14 @@ def settle(run: Run, result: Result | None) -> None:
         State.RUNNING,
         state=result.state,
         return_code=result.return_code,
-        ended_at=max(ended_at, run.started_at or ended_at),
+        ended_at=ended_at,
         killed=result.killed,
         warnings=warnings,
         sealed_values=None,
     )
     if won:
+        ring(run.folder)  # first: somebody may wait for it
         tell(run)
-        ring(run.folder)
         workspace.remove(run)
 
 

@@ -124,7 +124,9 @@ class Inotify:
                     continue
                 # A full queue (wd -1) has dropped events: then everybody looks.
                 for watch in self.watches.get(event.wd, ()) if event.wd >= 0 else self._all():
-                    watch.ring(has_news=event.mask != self.flags.MODIFY)
+                    # What the supervisor has written beside the log is for the runner: the run's row has not changed.
+                    if not (watch.wants_log and event.mask & self.flags.MOVED_TO):
+                        watch.ring(has_news=event.mask != self.flags.MODIFY)
 
     def _all(self) -> list[Watch]:
         return [watch for watches in self.watches.values() for watch in watches]
