@@ -1,8 +1,9 @@
 """The database when it cannot be had: what people, programs and the log are told of that, in words."""
 
+import contextlib
 import sqlite3
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 RETRY_AFTER = "10"  # seconds
 SENTENCES = {
@@ -26,12 +27,28 @@ def trouble(problem: BaseException | None) -> str:
     """
     if sentence := SENTENCES.get(_code(problem)):
         return sentence
+    # A wrong query, or a table that is not there, is a fault of ours, though SQLite calls it operational, too.
+    if _code(problem) == sqlite3.SQLITE_ERROR:
+        return ""
     return "The database does not answer." if isinstance(problem, OperationalError | InterfaceError) else ""
 
 
 def is_undone(problem: DatabaseError) -> bool:
     """Whether what was to be written is surely not there, and will not be."""
     return _code(problem) in UNDONE
+
+
+def forget_deleted() -> None:
+    """Leave nothing of what has been deleted in SQLite's write-ahead log, unless somebody reads it just now."""
+    if connection.vendor != "sqlite":
+        return
+    with contextlib.suppress(OperationalError), connection.cursor() as cursor:
+        waits = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        cursor.execute("PRAGMA busy_timeout=0")  # it would hold up everybody else who wants to write
+        try:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={waits}")
 
 
 def _code(problem: BaseException | None) -> int:

@@ -150,3 +150,10 @@ def test_the_log_tells_of_it_in_one_line_and_of_a_fault_of_ours_with_its_place()
 
     assert logged(OperationalError("database is locked")) == "OperationalError: database is locked"
     assert logged(ValueError("no number")).startswith("Traceback")
+
+
+@pytest.mark.django_db
+def test_a_wrong_query_is_a_fault_of_ours_and_not_the_databases():
+    with pytest.raises(OperationalError) as wrong, connection.cursor() as cursor:
+        cursor.execute("SELECT nothing FROM nowhere")
+    assert told.trouble(wrong.value) == ""

@@ -1,6 +1,6 @@
 """The folder of a run: all that passes between its supervisor, once that has started, and the servers.
 
-It holds the log, the script, the lock that the supervisor keeps, the FIFO that cancels, and the result.
+It holds the log, the lock that the supervisor keeps, the FIFO that cancels, the result, and what is kept.
 """
 
 import contextlib

@@ -5,12 +5,15 @@ that has started it; supervisors go on.
 """
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+
+LONGEST_SILENCE = 10.0  # seconds after which it counts as ended: nobody else could start a run meanwhile
 
 
 class ForkServer:
@@ -24,14 +27,19 @@ class ForkServer:
 
     def spawn(self, folder: Path, *, lock: int, specification: bytes) -> int:
         """Fork a supervisor of this folder that inherits the lock; its process number. Raises OSError."""
-        reader, writer = map(os.fdopen, os.pipe(), ("rb", "wb"), (0, 0))
-        with writer:
-            with reader, (folder / "supervisor.err").open("wb") as complaints:
-                pid = self._ask(folder, lock, reader.fileno(), complaints.fileno())
-            with contextlib.suppress(BrokenPipeError):  # it has failed already, and says why in its complaints
-                while specification:
-                    specification = specification[writer.write(specification) :]
-        return pid
+        for _ in range(2):
+            reader, writer = map(os.fdopen, os.pipe(), ("rb", "wb"), (0, 0))
+            with writer:
+                with reader, (folder / "supervisor.err").open("wb") as complaints:
+                    answer = self._ask(folder, lock, reader.fileno(), complaints.fileno())
+                with contextlib.suppress(BrokenPipeError):  # it has failed already, and says why in its complaints
+                    while answer > 0 and specification:
+                        specification = specification[writer.write(specification) :]
+            if answer < 0:
+                raise OSError(-answer, os.strerror(-answer), "the supervisor")
+            if answer:
+                return answer
+        raise OSError(errno.ECHILD, "the process that starts supervisors has ended twice", "the supervisor")
 
     def start(self) -> None:
         """Start it now, so that the first run need not wait for it."""
@@ -44,26 +52,23 @@ class ForkServer:
             self._forget()
 
     def _ask(self, folder: Path, *descriptors: int) -> int:
+        """Its answer: a process number, that of an error below zero, or 0 if it has ended."""
         with self.turn:
-            for _ in range(2):
-                self._start()
-                with contextlib.suppress(ConnectionError):
-                    socket.send_fds(self.requests, [os.fsencode(folder)], list(descriptors))
-                    if answer := self.requests.recv(32):
-                        break
-                # If it had forked before it died, that supervisor goes on, and the next finds that it is not needed.
-                self._forget()
-            else:
-                raise OSError("the process that starts supervisors has ended twice")
-        if int(answer) < 0:
-            raise OSError(-int(answer), os.strerror(-int(answer)), "the supervisor")
-        return int(answer)
+            self._start()
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                socket.send_fds(self.requests, [os.fsencode(folder)], list(descriptors))
+                if answer := self.requests.recv(32):
+                    return int(answer)
+            # If it had forked before it ended, that supervisor finds nothing to do in what is not written to it.
+            self._forget()
+            return 0
 
     def _start(self) -> None:
         if self.process and self.process.poll() is None:
             return
         self._forget()
         self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.requests.settimeout(LONGEST_SILENCE)
         with theirs:
             self.process = subprocess.Popen(
                 [*self.command, str(theirs.fileno())],

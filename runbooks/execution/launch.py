@@ -29,8 +29,8 @@ from runbooks.output.watch import ring
 
 logger = logging.getLogger(__name__)
 
-# Too many files are open, or there is no memory: that says nothing about a run, and passes.
-EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+# Too many files are open, or there is no memory, or no process more: that says nothing about a run, and passes.
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 GRACE = 10  # seconds between SIGTERM and SIGKILL
 SUPERVISOR = Path(__file__).with_name("supervisor")
 # A virtual environment's python would look for its packages at each start.
@@ -76,13 +76,16 @@ def take(run: Run) -> int | None:
 def start(run: Run, lock: int) -> int:
     """Start the supervisor of a taken run, which inherits its lock: there is no moment without it. Its process number.
 
-    Raises NotStarted, with the reason in the log. The lock stays the caller's to close.
+    Raises NotStarted, with the reason in the log, or OSError if another time will do: nothing has started. The lock
+    stays the caller's to close.
     """
     try:
         return _start_supervisor(run, lock)
     except NotStarted as problem:
         reason = problem
     except OSError as problem:
+        if problem.errno in EXHAUSTED:
+            raise
         reason = NotStarted(f"{problem.filename or 'the supervisor'}: {problem.strerror}")
     except Exception:
         # Without an end it would be taken and fail again for ever.

@@ -35,7 +35,7 @@ def _warning(run: Run, output: str) -> str:
         return ""
     try:
         with taken(run.work) as work:
-            left_out = _keep(PurePosixPath(output).parts, target, within=work)
+            left_out = _keep(PurePosixPath(output).parts, target, within=work, drafts=_drafts(run))
     except FileNotFoundError:
         trouble = "was not there at the end."
     except NotADirectoryError:
@@ -50,17 +50,26 @@ def _warning(run: Run, output: str) -> str:
     return "" if os.path.lexists(target) else f"Output {output[:100]} {trouble}"
 
 
-def _keep(parts: tuple[str, ...], target: Path, *, within: int) -> int:
+def remove_drafts(run: Run) -> None:
+    """Remove what is left of copies in the middle of which a server died."""
+    remove(_drafts(run))
+
+
+def _drafts(run: Run) -> Path:
+    return run.folder / "drafts"
+
+
+def _keep(parts: tuple[str, ...], target: Path, *, within: int, drafts: Path) -> int:
     """Keep what is at the end of this path; how much of what is in it was left out."""
     name, *further = parts
     if further:
         with taken(name, within=within) as folder:
-            return _keep(tuple(further), target, within=folder)
+            return _keep(tuple(further), target, within=folder, drafts=drafts)
     if reason := _reason_against(name, within):
         raise NotKept(reason)
     left_out = _claim(name, within=within)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _move(name, target, within=within)
+    _move(name, target, within=within, drafts=drafts)
     return left_out
 
 
@@ -100,18 +109,19 @@ def _claim_or_remove(name: str, *, within: int, levels: int) -> int:
     return 1
 
 
-def _move(name: str, target: Path, *, within: int) -> None:
+def _move(name: str, target: Path, *, within: int, drafts: Path) -> None:
     """Move what has been claimed; to another disk it is copied under another name, and renamed when it is whole."""
     try:
         os.rename(name, target, src_dir_fd=within)
     except OSError as problem:
         if problem.errno != errno.EXDEV:
             raise
-        draft = f".draft-{uuid.uuid4().hex}"
-        with taken(target.parent) as folder:
+        draft = uuid.uuid4().hex  # another runner may be at it, too
+        drafts.mkdir(mode=0o700, exist_ok=True)
+        with taken(drafts) as folder:
             try:
                 copy(name, draft, within=within, to=folder)  # the source goes with the working folder
-                os.rename(draft, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.rename(draft, target, src_dir_fd=folder)
             except OSError:
-                remove(target.with_name(draft))  # a full disk, above all, must not stay full of half a copy
+                remove(drafts / draft)  # a full disk, above all, must not stay full of half a copy
                 raise

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db.models import QuerySet
 
-from runbooks.execution.deadlock import deadlocked as deadlocked  # for the runner, as queued
 from runbooks.models import Run, State
 from runbookweb import drain, metrics
 

@@ -17,13 +17,14 @@ from channels.worker import Worker
 
 from runbooks.execution import folder, launch
 from runbooks.execution.control import RUNNER
-from runbooks.execution.queue import deadlocked, queued
+from runbooks.execution.deadlock import deadlocked
+from runbooks.execution.queue import queued
 from runbooks.execution.settle import settle
 from runbooks.execution.upkeep import tidy
 from runbooks.models import Run, State, runs_folder
 from runbooks.output.watch import ring, watch
 from runbooks.threads import in_runner_thread, in_settling_thread
-from runbookweb import drain, metrics
+from runbookweb import database, drain, metrics
 
 SWEEP = 2.0  # seconds after which the runner looks at the table, whether or not it has heard a ring
 PULSE = 1.0  # seconds after which it looks whether a supervisor still lives
@@ -61,7 +62,7 @@ class Runner:
                 for task in (
                     self._look_when_rung(),
                     self._hear_others(),
-                    _untangle_now_and_then(),
+                    _sweep_now_and_then(),
                     _tidy_now_and_then(),
                 ):
                     group.create_task(task)
@@ -81,11 +82,11 @@ class Runner:
 
     async def _hear_others(self) -> None:
         """Ring when another process does, and every SWEEP seconds, for a ring that nobody has heard."""
-        bell = watch(runs_folder(), wants_log=False)
+        bell = watch(runs_folder())
         try:
             while True:
-                if await bell.wait(SWEEP):
-                    self.bell.set()
+                await bell.wait(SWEEP)
+                self.bell.set()
         finally:
             bell.close()
 
@@ -120,13 +121,12 @@ class Runner:
     async def _until_settled(self, run: Run, lock: int | None) -> None:
         ring(run.folder)  # readers that wait for the first line learn that the run has been taken
         _ring_parent(run)
-        bell = watch(run.folder, wants_log=False)
+        bell = watch(run.folder)
         try:
             if lock is not None and not await in_runner_thread(start, run, lock):
                 return
             while not await in_settling_thread(settle_if_ended, run):
-                while not await bell.wait(PULSE):
-                    continue
+                await bell.wait(PULSE)
         finally:
             bell.close()
             _ring_parent(run)
@@ -143,10 +143,10 @@ async def run_forever() -> None:
             tasks.create_task(runner.run())
 
 
-async def _untangle_now_and_then() -> None:
+async def _sweep_now_and_then() -> None:
     while True:
         await asyncio.sleep(SWEEP)
-        await _logged(in_runner_thread(end_deadlocked), "looking for runs that wait for each other")
+        await _logged(in_runner_thread(sweep), "sweeping")
 
 
 async def _tidy_now_and_then() -> None:
@@ -170,10 +170,11 @@ def take_waiting(taken: Callable[[Run, int], None], *, known: Set[int]) -> None:
             taken(run, lock)
 
 
-def end_deadlocked() -> None:
-    """End the queued runs that can never begin."""
+def sweep() -> None:
+    """End the queued runs that can never begin, and leave nothing of the secrets of those that have."""
     for run, reason in deadlocked():
         launch.fail_in_the_queue(run, reason)
+    database.forget_deleted()
 
 
 def running(*, known: Set[int]) -> list[Run]:

@@ -12,7 +12,7 @@ from runbooks.document import history
 from runbooks.execution import lost, workspace
 from runbooks.execution.folder import Result
 from runbooks.execution.outcomes import tell
-from runbooks.execution.outputs import keep_outputs
+from runbooks.execution.outputs import keep_outputs, remove_drafts
 from runbooks.models import Run, State
 from runbooks.output.entries import excerpt
 from runbooks.output.watch import ring
@@ -47,6 +47,7 @@ def settle(run: Run, result: Result | None) -> None:
         ring(run.folder)  # first: somebody may wait for it
         tell(run)
         workspace.remove(run)
+        remove_drafts(run)
 
 
 def settle_refused(run: Run, reason: str, *, is_readable: bool) -> None:
@@ -113,14 +114,8 @@ def _append_to_history(run: Run, entry: history.Entry) -> list[str]:
 def _file(run: Run) -> Path | None:
     """The runbook's file, if it is still there and below RUNBOOKS_DIR."""
     root = settings.RUNBOOKS_DIR.resolve()
-    file = _inside(root / run.runbook, root)
-    return file if file and file.is_file() else None
-
-
-def _inside(path: Path, folder: Path) -> Path | None:
-    """The real path of what is there, unless a link leads out of the folder: to any file of the server's, that is."""
     try:
-        found = path.resolve(strict=True)
+        file = (root / run.runbook).resolve(strict=True)
     except (OSError, RuntimeError):  # before Python 3.13, a loop of links is the latter
         return None
-    return found if found.is_relative_to(folder) else None
+    return file if file.is_relative_to(root) and file.is_file() else None

@@ -33,6 +33,7 @@ def remove(path: Path) -> None:
     with contextlib.suppress(OSError):
         walk = _Walk(path)
         try:
+            walk.left[0] += _without_files(walk.folder)
             while walk.goes_on():
                 continue
         finally:
@@ -49,7 +50,7 @@ class _Walk:
     def __init__(self, path: Path):
         self.folder = _take(path)
         self.above: list[tuple[str, os.stat_result]] = []  # what each folder on the way down is called, and its parent
-        self.left = [_without_files(self.folder)]  # the folders that wait in each
+        self.left: list[list[str]] = [[]]  # the folders that wait in each
 
     def goes_on(self) -> bool:
         """Take one step down or up; False at the end."""

@@ -12,7 +12,8 @@ from django.utils import timezone
 from runbooks.execution import folder, retention, workspace
 from runbooks.models import ACTIVE, Run
 
-DAY = 24 * 60 * 60.0
+DAY, SOON = 24 * 60 * 60.0, 60 * 60.0
+BATCH = 500  # of what is in EXECUTION_DIR is asked about at once
 MOST_SESSIONS = 10_000  # deleted at once: nobody can write to SQLite meanwhile
 logger = logging.getLogger(__name__)
 
@@ -28,11 +29,12 @@ def tidy() -> None:
 def _remove_left_work() -> None:
     """Remove the working folders that a server left when it died as their runs ended."""
     left = [work for work in settings.EXECUTION_DIR.glob("*") if work.name.isascii() and work.name.isdigit()]
-    ended = Run.objects.exclude(state__in=ACTIVE).filter(pk__in=[int(work.name) for work in left[:500]])
-    for run in ended.only("pk"):
-        # Only what is surely ours: a run of that number began here, and nothing of it lives.
-        if (run.folder / "started").exists() and not folder.is_alive(run.folder):
-            workspace.remove(run)
+    for start in range(0, len(left), BATCH):
+        numbers = [int(work.name) for work in left[start : start + BATCH]]
+        for run in Run.objects.exclude(state__in=ACTIVE).filter(pk__in=numbers).only("pk"):
+            # Only what is surely ours: a run of that number began here, and nothing of it lives.
+            if (run.folder / "started").exists() and not folder.is_alive(run.folder):
+                workspace.remove(run)
 
 
 class Daily:
@@ -57,6 +59,7 @@ class Daily:
             self.due = 0.0  # at the next tidying, then
         except Exception:
             logger.exception("Trouble while runs were pruned")
+            self.due = time.monotonic() + SOON
         else:
             logger.info("Pruned: %s runs, %s bytes", pruned.runs, pruned.bytes)
         finally:

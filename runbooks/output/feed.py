@@ -41,7 +41,7 @@ class Feed:
         self.row: dict[str, Any] = {}
         self.seen = 0  # the number of the look that brought the row
         self.wants_look = asyncio.Event()
-        self.bell = watch(run.folder, wants_log=False, heard=self._ring)
+        self.bell = watch(run.folder, heard=self._ring)
         self.tasks = (asyncio.create_task(self._hear()), asyncio.create_task(self._look_now_and_then()))
 
     @classmethod
@@ -84,15 +84,13 @@ class Feed:
 
     async def _hear(self) -> None:
         while True:
-            if await self.bell.wait(LOOK_AGAIN):
-                self.wants_look.set()
+            await self.bell.wait(LOOK_AGAIN)
+            self.wants_look.set()
 
     async def _look_now_and_then(self) -> None:
         """Apart from what is heard: the log goes on while the database is slow."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN):
-                    await self.wants_look.wait()
+            await self.wants_look.wait()
             self.wants_look.clear()
             self.looks += 1
             number = self.looks

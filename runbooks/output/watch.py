@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,31 +18,18 @@ Heard = Callable[[], None]
 
 
 class Watch:
-    """Calls `heard` and wakes its one waiter when something happens in a folder."""
+    """Wakes its one waiter when a folder has news; calls `heard`, if there is one, for those and when its log grows."""
 
-    def __init__(self, folder: Path, *, wants_log: bool, heard: Heard):
-        self.folder = folder
-        self.wants_log = wants_log
+    def __init__(self, heard: Heard | None):
         self.heard = heard
         self.rung = asyncio.Event()
-        self.has_news = False
 
-    async def wait(self, timeout: float) -> bool:
-        """Wait for a change; True means that more than the log has changed, or may have without our being told."""
-        try:
+    async def wait(self, timeout: float) -> None:
+        """Wait for news, which may have come since the last time, or until the time is over."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self.rung.wait()
-        except TimeoutError:
-            return True
         self.rung.clear()
-        has_news, self.has_news = self.has_news, False
-        return has_news
-
-    def ring(self, *, has_news: bool) -> None:
-        self.heard()
-        if has_news or self.wants_log:
-            self.has_news |= has_news
-            self.rung.set()
 
     def close(self) -> None:
         inotify = Inotify.of_this_loop()
@@ -50,20 +38,14 @@ class Watch:
 
 
 class Poll(Watch):
-    """Looks at the log's size, where there is no inotify or no more of it to be had."""
+    """Takes it that there are news every second, and that the log grows all the time."""
 
-    def __init__(self, folder: Path, *, wants_log: bool, heard: Heard):
-        super().__init__(folder, wants_log=wants_log, heard=heard)
-        self.waited = 0.0
-
-    async def wait(self, timeout: float) -> bool:
-        await asyncio.sleep(min(POLL, timeout))
-        self.heard()
-        self.waited += POLL
-        if self.waited >= min(timeout, 1.0):
-            self.waited = 0.0
-            return True
-        return False
+    async def wait(self, timeout: float) -> None:
+        until = time.monotonic() + min(timeout, 1.0)
+        while time.monotonic() < until:
+            await asyncio.sleep(POLL)
+            if self.heard:
+                self.heard()
 
     def close(self) -> None:
         pass
@@ -95,12 +77,12 @@ class Inotify:
                 cls.loops[loop] = None
         return cls.loops[loop]
 
-    def watch(self, folder: Path, *, wants_log: bool, heard: Heard) -> Watch:
+    def watch(self, folder: Path, *, heard: Heard | None) -> Watch:
         """Raises OSError: no such folder, or no more watches to be had."""
         flags = self.flags
         mask = flags.MODIFY | flags.MOVED_TO | flags.ATTRIB | flags.DELETE_SELF | flags.ONLYDIR
         number = self.inotify.add_watch(folder, mask)
-        watch = Watch(folder, wants_log=wants_log, heard=heard)
+        watch = Watch(heard)
         self.watches.setdefault(number, set()).add(watch)
         return watch
 
@@ -118,30 +100,38 @@ class Inotify:
         with contextlib.suppress(BlockingIOError):
             data = os.read(self.inotify.fileno(), 65536)
             for event in inotify_simple.parse_events(data):
-                if event.mask == self.flags.MODIFY and event.name != "log":
-                    continue
-                if event.mask & self.flags.ATTRIB and event.name:  # a ring for whoever watches a folder in this one
-                    continue
                 # A full queue (wd -1) has dropped events: then everybody looks.
-                for watch in self.watches.get(event.wd, ()) if event.wd >= 0 else self._all():
-                    # What the supervisor has written beside the log is for the runner: the run's row has not changed.
-                    if not (watch.wants_log and event.mask & self.flags.MOVED_TO):
-                        watch.ring(has_news=event.mask != self.flags.MODIFY)
+                for watch in tuple(self.watches.get(event.wd, ())) if event.wd >= 0 else self._all():
+                    self._tell(watch, event)
+
+    def _tell(self, watch: Watch, event: "inotify_simple.Event") -> None:
+        if event.mask & self.flags.MODIFY:
+            if event.name == "log" and watch.heard:
+                watch.heard()
+        elif event.mask & self.flags.MOVED_TO:
+            # What the supervisor has written beside the log is for the runner: the run's row has not changed.
+            if not watch.heard:
+                watch.rung.set()
+        elif not event.name:  # or it is a ring for whoever watches a folder in this one
+            if watch.heard:
+                watch.heard()
+            watch.rung.set()
 
     def _all(self) -> list[Watch]:
         return [watch for watches in self.watches.values() for watch in watches]
 
 
-def watch(folder: Path, *, wants_log: bool = True, heard: Heard = lambda: None) -> Watch:
-    """Begin to watch a folder, from now on and until close(); without its log, for everything but the log's growth.
+def watch(folder: Path, *, heard: Heard | None = None) -> Watch:
+    """Begin to watch a folder, from now on and until close().
 
-    Whatever it is, `heard` is called at once; with a look every 50 ms, as long as there is a waiter.
+    News are a ring, the folder's end, and, for who does not listen to its log, what its supervisor has to say. `heard`
+    is called at once; where there is no inotify, every 50 ms, as long as somebody waits.
     """
     inotify = Inotify.of_this_loop()
     if inotify:
         with contextlib.suppress(OSError):
-            return inotify.watch(folder, wants_log=wants_log, heard=heard)
-    return Poll(folder, wants_log=wants_log, heard=heard)
+            return inotify.watch(folder, heard=heard)
+    return Poll(heard)
 
 
 def ring(folder: Path) -> None:

@@ -82,9 +82,8 @@ def begin(a_run, mark: str, settings) -> Iterator[Callable[[Run], Process | None
         return supervisors[-1]
 
     yield begin
-    end_all(mark, settings)
-    for supervisor in filter(None, supervisors):
-        supervisor.wait(PATIENCE)
+    begun = [supervisor for supervisor in supervisors if supervisor]
+    until(lambda: not [kill(pid) for pid in processes_with(mark)] and not [one for one in begun if one.is_alive()])
 
 
 @pytest.fixture

@@ -206,6 +206,12 @@ class Process:
 
     pid: int
 
+    def is_alive(self) -> bool:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, 0)
+            return True
+        return False
+
     def wait(self, patience: float = PATIENCE) -> None:
         """Wait until it has ended."""
         with suppress(ProcessLookupError):

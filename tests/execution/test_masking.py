@@ -232,3 +232,9 @@ def test_what_only_begins_like_a_long_secret_is_shown_once(supervise):
     ended = supervise(script, secrets=patterns(["eyJhbGciOi" * 5]))
     ended.ended()
     assert ended.printed() == b"Name e\ney"
+
+
+def test_a_secret_within_another_does_not_show_the_rest_of_that():
+    mask = Mask([b"b", b"abc"])
+    assert mask.unfinished(b"ab") == (b"", b"ab")
+    assert mask(b"abc") == b"***"

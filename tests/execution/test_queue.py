@@ -8,7 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from runbooks.execution import queue
-from runbooks.execution.queue import deadlocked, queued, waits_for
+from runbooks.execution.deadlock import deadlocked
+from runbooks.execution.queue import queued, waits_for
 from runbooks.models import Run, State
 from runbookweb import drain, metrics
 

@@ -98,8 +98,7 @@ def test_sealed_secrets_are_gone_once_the_run_has_started(waiting, go):
     sealed = waiting.row(2, SEALED)[1]
     go.touch()
     until(lambda: waiting.row(2, SEALED) == ("running", None))
-    waiting.server.stop()
-    assert not {file for file, data in waiting.files() if sealed[:100] in data}
+    until(lambda: not {file for file, data in waiting.files() if sealed[:100] in data})
 
 
 def test_sealed_secrets_open_with_the_servers_key_alone(settings):

@@ -91,6 +91,7 @@ def test_whoever_is_told_of_a_run_at_the_last_moment_finds_it_at_the_next_server
     until(lambda: len(site.query("id")) > 2)
     assert server.stop() == 0
     told = [run for connection in asked for run in runs_told(connection)]
+    assert told
     assert {(run,) for run in told} < set(site.query("id"))
     with site.serving():
         until(lambda: {state for (state,) in site.query("state")} == {"running"})

@@ -61,11 +61,15 @@ class Log:
     def retry(self):
         """Write what has been held since the log could not be written, if it can be now."""
         trouble, self.trouble = self.trouble, ""
-        self._release(": the log could not be written (%s)" % trouble)
+        # Past the limit, what was left out was left out for that, too.
+        self._release(": the log could not be written (%s)" % trouble if self.room >= 0 else "")
 
     def finish(self, note=""):
         """Write what is held, and the note; the sentence that is returned says what could not be."""
-        self.retry() if self.trouble else self._release()
+        if self.trouble:
+            self.retry()
+        else:
+            self._release()
         if note:
             self.note(note)
         os.close(self.file)

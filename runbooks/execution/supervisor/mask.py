@@ -32,8 +32,8 @@ class Mask:
         places = [(body.find(secret), -len(secret), secret) for secret in self._candidates(body)]
         while places := [place for place in places if place[0] >= 0]:
             start, size, _ = min(places)
-            if len(body) - start < self.longest and self._begins_a_longer_one(body[start:]):
-                return shown + body[done:start], body[start:]
+            if len(body) - start < self.longest and self._beginning(body, done) <= start:
+                break  # it may be a part of a longer one
             shown, done = shown + body[done:start] + b"***", start - size
             places = [(at if at >= done else body.find(secret, done), size, secret) for at, size, secret in places]
         cut = self._beginning(body, done)

@@ -143,6 +143,8 @@ class Supervisor:
             limit(resource.RLIMIT_NPROC, processes)
         if user:
             uid, gid, groups = user
+            for stream in self.streams:  # or the script could not open /dev/stderr, which leads to it
+                os.fchown(stream.script_end, uid, gid)
             os.setgroups(groups)
             os.setresgid(gid, gid, gid)
             os.setresuid(uid, uid, uid)
@@ -244,7 +246,7 @@ class Supervisor:
             self.at["measure"] = time.monotonic() + (MEASURE if was_whole else 0)
 
     def _warn(self, warning):
-        self.warnings.append("T%s." % warning[1:])
+        self.warnings.append("%s%s." % (warning[0].upper(), warning[1:]))
         self.log.note("warning: %s" % warning)
 
     def _at_kill(self):

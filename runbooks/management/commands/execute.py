@@ -11,7 +11,6 @@ import logging
 import os
 import select
 import signal
-import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
@@ -170,15 +169,13 @@ class Keeper:
 
     def __init__(self, run: Run):
         self.run = run
-        self.supervisor: subprocess.Popen | None = None
 
     async def keep(self) -> None:
         """Until the run is settled, by whomever."""
-        bell = watch(self.run.folder, wants_log=False)
+        bell = watch(self.run.folder)
         try:
             while not await in_runner_thread(self._look):
-                while not await bell.wait(PULSE):
-                    continue
+                await bell.wait(PULSE)
         finally:
             bell.close()
 
@@ -187,7 +184,8 @@ class Keeper:
         if self.run.state == State.QUEUED:
             lock = launch.take(self.run)
             if lock is not None:
-                self.supervisor = start_taken(self.run, lock)
+                with contextlib.suppress(OSError):  # something was short for a moment: it is queued again
+                    start_taken(self.run, lock)
         elif self.run.state == State.RUNNING and not settle_if_ended(self.run) and self.run.cancelled_at:
             folder.cancel(self.run)
         return not self.run.is_active
