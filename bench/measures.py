@@ -78,6 +78,23 @@ def output(site: Site, sizes: Sizes) -> Iterator[Row]:
         yield Row(f"{name} downloaded", downloaded, "s", bare)
 
 
+def secrets(site: Site, sizes: Sizes) -> Iterator[Row]:
+    """What it costs to look for secrets: a flood with four more than its own token, and one with that alone."""
+    client = Client(site.port)
+    size = sizes.floods[0]
+    values = {f"BENCH_TOKEN_{number}": f"{number}-Kj8mWq2ZxT5vLp9n/{number}" for number in range(4)}
+
+    def flood(**values: str) -> float:
+        began = time.perf_counter()
+        return _seconds_of(
+            client.follow(client.start("Flood", LINES_OUT=str(size // LINE), **values)), size, began=began
+        )
+
+    pairs = [(flood(**values), flood()) for _ in range(sizes.runs // 5)]
+    masked, bare = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
+    yield Row(f"{size // MEGABYTE} MB of a run with four secrets", masked, "s", bare, most_ratio=1.2)
+
+
 def runs(site: Site, sizes: Sizes) -> Iterator[Row]:
     """Runs that are started at the same moment, each followed from its first line to its last."""
     client = Client(site.port)
@@ -119,7 +136,7 @@ def viewers(site: Site, sizes: Sizes) -> Iterator[Row]:
 
 
 MEASURES: dict[str, Callable[[Site, Sizes], Iterator[Row]]] = {
-    measure.__name__: measure for measure in (true, line, output, runs, viewers)
+    measure.__name__: measure for measure in (true, line, output, secrets, runs, viewers)
 }
 
 

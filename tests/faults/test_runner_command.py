@@ -66,16 +66,6 @@ def test_it_hears_of_a_new_run_at_once(parts, ann, site, library):
     assert waited[3].total_seconds() < 0.5  # it looks by itself every two seconds
 
 
-def test_two_at_once_start_no_run_twice(parts, ann, site, library, tmp_path):
-    library.add("once.md", runbook_source(name="once", script=f"echo $RUNBOOK_RUN_ID >> {tmp_path}/began"))
-    runners = [parts.started("runner"), parts.started("runner")]
-    for _ in range(20):
-        ann.execute("once.md")
-    until(lambda: states(site) == ["succeeded"] * 20, seconds=30)
-    assert sorted(map(int, (tmp_path / "began").read_text().split())) == list(range(1, 21))
-    assert [runner.stop() for runner in runners] == [0, 0]
-
-
 def test_a_run_goes_on_when_its_runner_is_killed(parts, ann, site, go):
     runner = parts.started("runner")
     ann.execute("wait.md")

@@ -1,23 +1,20 @@
 """One script: its start, its deadline, its end, and what is left of it then."""
 
 import os
-import resource
 import select
 import signal
 import time
 
-from runbooks.execution.supervisor.files import create, is_same_file
+from runbooks.execution.supervisor.files import is_same_file
 from runbooks.execution.supervisor.log import Log
 from runbooks.execution.supervisor.mask import Mask
 from runbooks.execution.supervisor.processes import (
-    PR_SET_PDEATHSIG,
     descendants,
     group,
     has_children,
-    identity,
     kill,
-    prctl,
 )
+from runbooks.execution.supervisor.script import start_script
 from runbooks.execution.supervisor.stream import READ, Stream
 from runbooks.execution.supervisor.usage import Limits, TooMuch
 
@@ -57,7 +54,7 @@ class Supervisor:
         self.at = {}  # what to do at which time of the monotonic clock
 
     def run(self):
-        self.pid = self._start()
+        self.pid = start_script(self.folder, specification=self.specification, streams=self.streams)
         self.at["time_out"] = time.monotonic() + self.specification["timeout"]
         self.at["measure"] = time.monotonic() + MEASURE
         for stream in self.streams:
@@ -98,56 +95,6 @@ class Supervisor:
 
     def _told_to_stop(self, *_):
         self.is_told_to_stop = True  # and no more: a handler may run in the middle of a write to the log
-
-    def _start(self):
-        supervisor = os.getpid()
-        ready, go = os.pipe()
-        pid = os.fork()
-        if pid:
-            os.close(ready)
-            create(self.folder + "/started", identity(pid))
-            try:
-                os.write(go, b"!")
-            except BrokenPipeError:
-                pass  # it has ended already: how, waitpid tells
-            os.close(go)
-            return pid
-        argv = self.specification["argv"]
-        try:
-            os.close(go)
-            os.setsid()
-            self._confine()
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # after the change of user, which clears it
-            if os.getppid() != supervisor:
-                os._exit(127)  # it died before the line above could have told us
-            os.dup2(self.streams[0].script_end, 1)
-            os.dup2(self.streams[1].script_end, 2)
-            # Python ignores the first two, and a shell's & the third; a script should not.
-            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGQUIT):
-                signal.signal(number, signal.SIG_DFL)
-            os.chdir(self.specification["folder"])
-            if os.read(ready, 1):  # or the supervisor has failed, and has not begun
-                os.execve(argv[0], argv, self.specification["environment"])
-        except OSError as error:
-            os.write(2, ("[runbook] cannot start %s: %s\n" % (argv[0], error.strerror)).encode())
-        finally:
-            os._exit(127)
-
-    def _confine(self):
-        """Give the script its limits, and its user."""
-        memory, processes, user = (self.specification[name] for name in ("memory", "processes", "user"))
-        limit(resource.RLIMIT_CORE, 0)  # what a script was given would stay on the disk
-        if memory:
-            limit(resource.RLIMIT_DATA, memory)
-        if processes and user:
-            limit(resource.RLIMIT_NPROC, processes)
-        if user:
-            uid, gid, groups = user
-            for stream in self.streams:  # or the script could not open /dev/stderr, which leads to it
-                os.fchown(stream.script_end, uid, gid)
-            os.setgroups(groups)
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
 
     # While it runs
 
@@ -314,10 +261,3 @@ class Supervisor:
             os.rename(self.folder + "/result.draft", self.folder + "/result")
         except FileNotFoundError:
             pass  # somebody has deleted the folder: there is nobody to tell
-
-
-def limit(kind, most):
-    """Let this process and what it starts have no more of this, and not raise that again."""
-    _, allowed = resource.getrlimit(kind)
-    most = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
-    resource.setrlimit(kind, (most, most))
