@@ -110,6 +110,11 @@ def post(server: Process, size: int, *, chunked: bool = False, path: str = "/len
     return read_all(client)
 
 
+def read_from_outside(*files: Path) -> bytes:
+    """The bytes of files that this process has open as a database: to close one of them would drop all its locks."""
+    return subprocess.run(["cat", *files], stdout=subprocess.PIPE, check=True).stdout
+
+
 def free_port() -> int:
     # Below the range from which systems take the ports of outgoing connections: one of those might take it meanwhile.
     for port in random.sample(range(20_000, 32_000), 100):

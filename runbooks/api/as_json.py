@@ -43,6 +43,8 @@ def run_json(run: Run) -> dict[str, Any]:
 def _errors(run: Run) -> list[str]:
     if run.is_active or run.state == State.SUCCEEDED:
         return []
+    if never := [warning for warning in run.warnings if warning.startswith("could not start: ")]:
+        return never
     sentence = SENTENCES.get(State(run.state), "The script ended with the return code {return_code}.")
     return [sentence.format_map(vars(run))]
 

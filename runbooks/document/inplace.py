@@ -4,15 +4,17 @@ import contextlib
 import fcntl
 import os
 import random
+import signal
 import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from runbooks.document.runbook import LARGEST_FILE
 
 LOCK_SECONDS = 5
-ATTEMPTS = 5
+ATTEMPTS, PAUSE = 20, 0.1  # seconds
 DRAFT = ".runbookweb-history"
 Make = Callable[[bytes, int], bytes]  # of the file's bytes, and of how many entries it may have, its new bytes
 
@@ -35,8 +37,11 @@ def change(path: Path, make: Make, *, keep: int) -> None:
         with _locked(path.parent) as folder:
             _refuse_what_is_read_only(path)
             # Authors do not ask for our lock: what one saves in the meantime must not be lost, so look again.
-            if not any(_try_change(path, make, keep=keep, folder=folder) for _ in range(ATTEMPTS)):
-                raise CannotWrite(f"{path.name} is being changed by somebody else again and again.")
+            for _ in range(ATTEMPTS):
+                if _try_change(path, make, keep=keep, folder=folder):
+                    return
+                time.sleep(PAUSE)
+            raise CannotWrite(f"{path.name} is being changed by somebody else again and again.")
     except FileNotFoundError:
         raise CannotWrite(f"{path.name} is no longer there.") from None
     except (OSError, RuntimeError) as error:
@@ -81,7 +86,10 @@ def _refuse_what_is_read_only(path: Path) -> None:
 
 def _try_change(path: Path, make: Make, *, keep: int, folder: int) -> bool:
     """Change the file unless somebody else does meanwhile; False means that one did."""
-    source = path.read_bytes()
+    with _at_rest(path) as file:
+        if file is None:
+            return False
+        source = file.read()
     changed = make(source, keep)
     # What scripts print must never make the runbook too large to be read.
     while len(changed) > LARGEST_FILE and keep > 1:
@@ -103,13 +111,31 @@ def _replace(path: Path, source: bytes, changed: bytes, folder: int) -> bool:
             file.flush()
             _copy_owner_and_mode(path, file.fileno())
             os.fsync(file.fileno())
-        if path.read_bytes() != source:
-            return False
-        draft.replace(path)
+        with _at_rest(path) as file:
+            if file is None or file.read() != source:
+                return False
+            draft.replace(path)
         os.fsync(folder)
         return True
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _at_rest(path: Path) -> Iterator[BinaryIO | None]:
+    """The file, into which nobody writes meanwhile; None while somebody does: what can be read may be half of it."""
+    with path.open("rb") as file:
+        try:
+            if hasattr(fcntl, "F_SETLEASE"):
+                # Whoever wants to write now waits until we close it; SIGIO would tell us by ending this process.
+                fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
+                fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except BlockingIOError:
+            yield None
+            return
+        except OSError:
+            pass  # a disk without leases, or a file of somebody else's
+        yield file
 
 
 def _copy_owner_and_mode(path: Path, descriptor: int) -> None:

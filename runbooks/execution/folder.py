@@ -113,8 +113,9 @@ def read_result(folder: Path) -> Result | None:
 
 def complaint(folder: Path) -> str:
     """The last line of what a supervisor that failed said."""
-    with contextlib.suppress(OSError):
-        lines = (folder / "supervisor.err").read_text(errors="replace").strip().splitlines()
+    with contextlib.suppress(OSError), os.fdopen(open_regular(folder / "supervisor.err"), "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 65536))
+        lines = file.read(65536).decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
     return ""
 

@@ -24,13 +24,17 @@ class ForkServer:
         self.turn = threading.Lock()
         self.process: subprocess.Popen | None = None
         self.requests: socket.socket | None = None
+        self.is_over = False
 
     def spawn(self, folder: Path, *, lock: int, specification: bytes) -> int:
         """Fork a supervisor of this folder that inherits the lock; its process number. Raises OSError."""
         for _ in range(2):
+            if self.is_over:
+                raise OSError(errno.EAGAIN, "this server is about to end", "the supervisor")
             reader, writer = map(os.fdopen, os.pipe(), ("rb", "wb"), (0, 0))
             with writer:
-                with reader, (folder / "supervisor.err").open("wb") as complaints:
+                (folder / "supervisor.err").unlink(missing_ok=True)  # whatever an earlier script has put there
+                with reader, (folder / "supervisor.err").open("xb") as complaints:
                     answer = self._ask(folder, lock, reader.fileno(), complaints.fileno())
                 with contextlib.suppress(BrokenPipeError):  # it has failed already, and says why in its complaints
                     while answer > 0 and specification:
@@ -43,8 +47,15 @@ class ForkServer:
 
     def start(self) -> None:
         """Start it now, so that the first run need not wait for it."""
+        self.is_over = False
         with self.turn:
             self._start()
+
+    def abandon(self) -> None:
+        """Fork nothing more, and let nobody wait for an answer; without the turn, which who waits has."""
+        self.is_over = True
+        if process := self.process:
+            process.kill()
 
     def stop(self) -> None:
         """End it; the supervisors go on."""

@@ -102,9 +102,9 @@ def boot_id() -> str:
 def process_of(pid: int) -> Process | None:
     """The process that has this number now."""
     try:
-        # Its name comes first, in which anything may stand.
+        # Its name comes first, in which anything may stand. Other threads than the first may go on without that.
         fields = (PROC / f"{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        return Process(pid, fields[0] in (b"Z", b"X"), int(fields[3]), int(fields[19]))
+        return Process(pid, fields[0] in (b"Z", b"X") and int(fields[17]) < 2, int(fields[3]), int(fields[19]))
     except (OSError, IndexError):
         return None  # it has just ended
 

@@ -29,6 +29,8 @@ def _why(run: Run) -> str:
     complaint = folder.complaint(run.folder)
     if complaint:
         return f"Its supervisor failed: {complaint}"
+    if not (run.folder / "lock").exists():
+        return "The lock in its folder was deleted, by which a supervisor is known to live."
     script = script_of(run.folder)
     if script and script.boot != boot_id():
         return "The machine stopped while it ran, and has started anew since: nothing of it goes on."

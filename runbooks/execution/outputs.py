@@ -112,6 +112,9 @@ def _claim_or_remove(name: str, *, within: int, levels: int) -> int:
 def _move(name: str, target: Path, *, within: int, drafts: Path) -> None:
     """Move what has been claimed; to another disk it is copied under another name, and renamed when it is whole."""
     try:
+        if script_user():
+            # What another user's process may still have open is no more ours alone by being moved.
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
         os.rename(name, target, src_dir_fd=within)
     except OSError as problem:
         if problem.errno != errno.EXDEV:

@@ -68,6 +68,7 @@ class Runner:
                     group.create_task(task)
         finally:
             self.is_over = True
+            launch.forkserver().abandon()
             tasks = list(self.tasks.values())
             for task in tasks:
                 task.cancel()

@@ -94,9 +94,9 @@ def has_parts(data: bytes) -> bool:
     return (b"stdout P " in data or b"stderr P " in data) and bool(IS_PART.search(data))
 
 
-def open_regular(path: Path) -> int:
-    """A descriptor to read a file in a run's folder, in which its script may have put anything; raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a file in a run's folder, in which its script may have put anything; raises OSError."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise NotRegular(errno.EINVAL, "not a regular file", str(path))
@@ -168,5 +168,5 @@ def _text(data: bytes, stream: str) -> str:
 def append_note(path: Path, text: str) -> None:
     """Write a line of our own into a log that no supervisor writes, in the same form as the supervisor's notes."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    with path.open("ab") as file:
+    with os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
         file.write(f"{now} stderr F [runbook] {' '.join(text.split())}\n".encode())

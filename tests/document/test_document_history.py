@@ -268,3 +268,16 @@ def test_a_thousand_entries_of_eight_processes_are_all_there_and_whole(path):
     whole = [history.entry_text(replace(ENTRY, run=run, stdout=f"output of {run}\n" * 2)) for run in order]
     assert written == source + "\r\n".join(["", *(text.replace("\n", "\r\n") for text in whole)]).encode()
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_its_author_is_just_writing_is_waited_for(path):
+    whole = path.read_bytes()
+    with path.open("wb") as saving:  # as a shell's > does: it is empty until everything has come
+        waiting = threading.Thread(target=append, args=(path, ENTRY), kwargs={"keep": 20})
+        waiting.start()
+        waiting.join(0.3)
+        assert (waiting.is_alive(), path.read_bytes()) == (True, b"")
+        saving.write(whole)
+    waiting.join()
+    assert parsed(path.read_bytes().decode()).script
+    assert len(runs(path.read_bytes())) == 1

@@ -67,6 +67,7 @@ def a_run(database: Path, library, a_runbook, mark: str, settings) -> Iterator[C
 
 def launched(run: Run) -> Process | None:
     """Take a run and start it, as the runner does."""
+    launch.forkserver().start()  # a runner that has ended has let go of it
     lock = launch.take(run)
     pid = None if lock is None else start_taken(run, lock)
     return Process(pid) if pid else None

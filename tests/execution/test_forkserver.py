@@ -1,6 +1,8 @@
 """The process that supervisors are forked from: what they share, and what becomes of runs when it dies."""
 
 import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from runbooks.execution import folder, launch
 from runbooks.execution.runner import settle_if_ended
 from runbooks.models import Run, State
 
-from .supervising import status, supervisors_in, until
+from .supervising import PATIENCE, status, supervisors_in, until
 
 
 @pytest.fixture
@@ -69,3 +71,17 @@ def test_a_supervisor_holds_no_descriptor_but_its_own(a_run, begin, settings):
     (pid,) = supervisors_in(second.folder)
     opened = [str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()]
     assert not [name for name in opened if name.startswith(f"{first.folder}/") or name.startswith("socket:")]
+
+
+def test_one_that_is_stopped_holds_up_nobody_who_wants_to_end(a_run, forks):
+    run = a_run()
+    lock = launch.take(run)
+    os.kill(forks.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor() as threads:
+        starting = threads.submit(launch.start, run, lock)
+        until(lambda: launch.forkserver().turn.locked())
+        launch.forkserver().abandon()
+        assert isinstance(starting.exception(PATIENCE), OSError)
+    os.close(lock)
+    assert settle_if_ended(run)
+    assert Run.objects.get().state == State.QUEUED

@@ -15,6 +15,7 @@ from runbooks.execution.runner import settle_if_ended, start
 from runbooks.models import Run, State
 from runbooks.output.entries import parse
 from runbooks.output.follow import Reader
+from tests.processes import read_from_outside
 
 from .conftest import launched
 from .supervising import until
@@ -232,7 +233,7 @@ def launched_in_a_thread(run: Run):
 
 def everything_in(database) -> bytes:
     """The bytes of the database's files, the write-ahead log included."""
-    return b"".join(file.read_bytes() for file in database.parent.glob(f"{database.name}*"))
+    return read_from_outside(*database.parent.glob(f"{database.name}*"))
 
 
 def assert_it_could_not_start(run: Run, reason: str) -> None:

@@ -238,3 +238,7 @@ def test_a_secret_within_another_does_not_show_the_rest_of_that():
     mask = Mask([b"b", b"abc"])
     assert mask.unfinished(b"ab") == (b"", b"ab")
     assert mask(b"abc") == b"***"
+
+
+def test_each_of_a_list_of_short_codes_is_masked():
+    assert Mask(patterns(["ab1\ncd2"]))(b"ab1\ncd2\n") == b"***\n***\n"

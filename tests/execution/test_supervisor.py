@@ -62,18 +62,6 @@ def test_a_script_leaves_no_core_file_in_which_its_values_would_be(supervise):
     assert ended.printed() == b"0\n0\n"
 
 
-def test_a_full_disk_is_a_warning_and_the_script_goes_on(supervise, tmp_path):
-    folder = tmp_path / "supervised" / "1"
-    folder.mkdir(parents=True)
-    (folder / "log").symlink_to("/dev/full")
-    ended = supervise("echo hello; exit 4")
-    result = ended.ended()
-    assert (result.return_code, result.warnings) == (
-        4,
-        ("6 bytes at the log's end are missing: No space left on device",),
-    )
-
-
 def test_the_script_has_its_own_session_and_process_group(supervise):
     running = supervise("echo $$; sleep 60").has_printed(b"\n")
     script = int(running.printed())

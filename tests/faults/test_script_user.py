@@ -1,9 +1,11 @@
 """SCRIPT_USER: scripts run as a user who gets at nothing of the server's, and root falls into no trap of theirs."""
 
+import contextlib
 import os
 import pwd
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import pytest
 
 from runbooks.execution import workspace
 from runbooks.execution.outputs import keep_outputs
+from runbooks.execution.runner import settle_if_ended
 from runbooks.execution.script_user import problem
 from runbooks.models import Run, State
 from runbooks.output.entries import parse
@@ -284,3 +287,31 @@ def test_a_web_process_that_runs_nothing_needs_no_such_user(site):
     folders = {"DATA_DIR": str(site.data), "API_PORT": str(free_port()), "SCRIPT_USER": "no-such-user"}
     with running("manage.py", "serve", "--no-runner", stdout=site.data / "out", **folders) as process:
         assert process.will_say("ready")
+
+
+def test_dev_stderr_and_dev_stdout_are_open_to_a_script(script_user, a_run, finish):
+    run = finish(a_run("set -e; echo a > /dev/stdout; echo b > /dev/stderr"))
+    assert (run.state, sorted(printed(run).split())) == (State.SUCCEEDED, ["a", "b"])
+
+
+def test_what_is_kept_cannot_be_changed_by_who_still_has_it_open(script_user, a_run, begin, tmp_path):
+    files = "Input:\nOutput:\n  - held.txt"
+    away = "setsid sh -c 'touch away; exec sleep 60' > /dev/null 2>&1"
+    run = a_run(f"exec 3> held.txt; echo kept >&3; {away} & until [ -e away ]; do sleep 0.01; done", files=files)
+    begin(run).wait()
+    (holder,) = until(lambda: processes_with_open(run.work / "held.txt"))
+    assert settle_if_ended(run)
+    kept = run.folder / "outputs/held.txt"
+    with Path(f"/proc/{holder}/fd/3").open("a") as still_open:
+        still_open.write("changed later\n")
+    assert kept.read_text() == "kept\n"
+    os.kill(holder, signal.SIGKILL)
+
+
+def processes_with_open(path: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and any(file.readlink() == path for file in (entry / "fd").iterdir()):
+                found.append(int(entry.name))
+    return found

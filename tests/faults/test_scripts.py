@@ -32,6 +32,8 @@ HOG = "import os, time\n{}\nos.write(1, b'full\\n')\ntime.sleep(60)"
 FILLERS = {
     "one file": "open('a', 'wb').write(bytes(20_000_000))",
     "many files": "for number in range(3000):\n    open(str(number), 'wb').write(bytes(5000))",
+    "a file with other names elsewhere": "import tempfile\nopen('a', 'wb').write(bytes(20_000_000))\n"
+    "away = tempfile.mkdtemp(dir='..')\nfor number in range(9):\n    os.link('a', f'{away}/{number}')",
     "a deep tree": "for _ in range(300):\n    os.mkdir('d')\n    os.chdir('d')\n    open('a', 'w').write('x' * 50000)",
 }
 UNSEEN = {
@@ -48,6 +50,11 @@ while not os.path.exists("go"):
     time.sleep(0.05)
 open("more", "wb").write(bytes(11_000_000))
 time.sleep(60)
+"""
+FIRST_THREAD_GONE = """
+import ctypes, threading
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
 """
 TOO_FULL = r"Ended: its working folder holds (\d+) bytes, more than SCRIPT_MAX_DISK allows \(10000000 bytes\)\."
 TOO_LARGE = r"Ended: its processes use (\d+) bytes of memory, more than SCRIPT_MAX_MEMORY allows \(100000000 bytes\)\."
@@ -108,6 +115,13 @@ def test_memory_that_processes_share_counts_once(supervise):
     until(running.notes)  # its processes have been counted, and with them their memory
     running.tell(b"cancel alice\n")
     assert (running.ended().state, len(running.ended().warnings)) == (State.CANCELLED, 1)
+
+
+def test_memory_counts_whose_first_thread_has_ended(supervise):
+    script = f"import os, time\nos.fork(), os.fork()\nx = b'x' * 60_000_000\n{FIRST_THREAD_GONE}"
+    running = supervise(script, language="python", memory=100_000_000)
+    assert 100_000_000 < used(running.ended(), TOO_LARGE) < 400_000_000
+    assert running.processes() == []
 
 
 # Disk
@@ -234,3 +248,20 @@ def test_a_script_that_kills_its_supervisor_is_lost_and_dies_with_it(a_run, begi
     run.refresh_from_db()
     assert (run.state, run.return_code) == (State.LOST, None)
     until(lambda: processes_with(mark) == [])
+
+
+def test_a_process_whose_first_thread_has_ended_does_not_outlive_a_cancel(supervise):
+    script = f"import os, time\nif os.fork():\n    time.sleep(60)\nos.setsid()\nprint('away')\n{FIRST_THREAD_GONE}"
+    running = supervise(script, language="python", grace=0.5).has_printed(b"away")
+    running.tell(b"cancel alice\n")
+    assert running.ended().state == State.CANCELLED
+    assert running.processes() == []
+
+
+def test_what_a_script_puts_in_place_of_its_supervisors_words_holds_nobody_up(a_run, begin, settings):
+    own = f"{settings.DATA_DIR}/runs/$RUNBOOK_RUN_ID/supervisor.err"
+    run = a_run(f"rm {own}; mkfifo {own}; kill -KILL $PPID; sleep 62")
+    begin(run)
+    until(lambda: settle_if_ended(run))
+    run.refresh_from_db()
+    assert run.state == State.LOST

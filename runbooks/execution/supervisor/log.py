@@ -16,7 +16,9 @@ class Log:
     """
 
     def __init__(self, path, limit):
-        self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Neither a link nor a pipe, which another script could have put there.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        self.file = os.open(path, flags, 0o600)
         self.limit = self.room = limit
         self.held_room = min(TAIL, limit)
         self.held = bytearray()

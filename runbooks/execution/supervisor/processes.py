@@ -27,11 +27,17 @@ def descendants():
 
 
 def is_zombie(pid):
+    """Whether nothing of it runs any more; while its first thread alone has ended, it only looks like that."""
+    fields = first_line("/proc/%d/stat" % pid).rpartition(")")[2].split()
+    return not fields or (fields[0] in "ZX" and int(fields[17]) < 2)
+
+
+def thread(pid):
+    """One of its threads that still runs, by which the kernel tells of its memory."""
     try:
-        with open("/proc/%d/stat" % pid) as file:
-            return file.read().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return True
+        return max(os.listdir("/proc/%d/task" % pid), key=int)
+    except (OSError, ValueError):
+        return pid
 
 
 def has_children():

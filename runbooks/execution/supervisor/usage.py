@@ -3,7 +3,7 @@
 import os
 
 from runbooks.execution.supervisor.files import first_line
-from runbooks.execution.supervisor.processes import descendants
+from runbooks.execution.supervisor.processes import descendants, thread
 
 ENTRIES_AT_ONCE = 500  # of the working folder are looked at before anybody else has a turn
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -27,15 +27,15 @@ class Limits:
         """Look on; True means that this was a whole look, False that there is more of it to come. Raises TooMuch."""
         if not self.walk:
             self._look_at_processes()
-            self.walk = Walk(self.folder).steps() if self.disk else None
-        used = next(self.walk) if self.walk else 0
+            self.walk = Walk(self.folder).steps() if self.disk else iter(())
+        used = next(self.walk, None)
         if used is None:
-            return False
-        self.walk = None
-        if used > self.disk > 0:
+            self.walk = None
+            return True
+        if used > self.disk:
             limit = (used, self.disk)
             raise TooMuch("its working folder holds %d bytes, more than SCRIPT_MAX_DISK allows (%d bytes)" % limit)
-        return True
+        return False
 
     def _look_at_processes(self):
         alive = descendants() if self.memory or self.processes else []
@@ -50,7 +50,8 @@ class Limits:
 
 def resident(pids):
     """The bytes of memory that these processes have, where what they share is counted for each."""
-    return sum(int(first_line("/proc/%d/statm" % pid, "0 0").split()[1]) for pid in pids) * os.sysconf("SC_PAGE_SIZE")
+    pages = sum([int(first_line("/proc/%s/statm" % thread(pid), "0 0").split()[1]) for pid in pids])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def share_of_memory(pids):
@@ -58,7 +59,7 @@ def share_of_memory(pids):
     total = 0
     for pid in pids:
         try:
-            with open("/proc/%d/smaps_rollup" % pid) as file:
+            with open("/proc/%s/smaps_rollup" % thread(pid)) as file:
                 total += sum([int(line.split()[1]) for line in file if line.startswith("Pss:")])
         except OSError:
             total += resident([pid]) // 1024  # it has ended, or is somebody else's
@@ -74,10 +75,10 @@ class Walk:
     def __init__(self, folder):
         self.folder = folder
         self.total = self.seen = 0
-        self.above, self.waiting = [], []
+        self.above, self.waiting, self.met = [], [], set()
 
     def steps(self):
-        """None now and then, and at last the bytes."""
+        """How many bytes have been found, again and again, for the last time at the end."""
         self.here = None
         try:
             self.here = os.open(self.folder, FOLDER)
@@ -98,16 +99,22 @@ class Walk:
             for entry in entries:
                 self.seen += 1
                 if self.seen % ENTRIES_AT_ONCE == 0:
-                    yield None
+                    yield self.total
                 try:
                     info = entry.stat(follow_symlinks=False)
                 except OSError:
                     continue  # it has just gone
                 is_folder = entry.is_dir(follow_symlinks=False)
-                # Of a file with several names each takes its share; a folder counts the folders in it there.
-                self.total += info.st_blocks * 512 // (1 if is_folder else max(1, info.st_nlink))
+                if is_folder or info.st_nlink < 2 or self._is_new(info):
+                    self.total += info.st_blocks * 512
                 if is_folder:
                     self.waiting[-1].append(entry.name)
+
+    def _is_new(self, info):
+        """Whether this file has not been met yet under another of its names."""
+        known = len(self.met)
+        self.met.add((info.st_dev, info.st_ino))
+        return len(self.met) > known
 
     def _go_on(self):
         """Go to the next folder, below or further up; False at the end."""
