@@ -29,6 +29,7 @@ def pragma(setting: str) -> Iterator[None]:
     """A database that does not do as it should: SQLite itself sees to that."""
     name, _, value = setting.partition("=")
     with connection.cursor() as cursor:
+        cursor.execute("VACUUM")  # or what other tests have deleted would leave room on a full disk
         before = cursor.execute(f"PRAGMA {name}").fetchone()[0]
         cursor.execute(f"PRAGMA {name}={value}")
         yield

@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 LONGEST_SILENCE = 10.0  # seconds after which it counts as ended: nobody else could start a run meanwhile
@@ -26,8 +26,11 @@ class ForkServer:
         self.requests: socket.socket | None = None
         self.is_over = False
 
-    def spawn(self, folder: Path, *, lock: int, specification: bytes) -> int:
-        """Fork a supervisor of this folder that inherits the lock; its process number. Raises OSError."""
+    def spawn(self, folder: Path, *, lock: int, specification: bytes, may_begin: Callable[[], bool]) -> int | None:
+        """Fork a supervisor of this folder that inherits the lock; its process number. Raises OSError.
+
+        `may_begin` is asked at the last moment; if it says no, nothing has begun, and there is no number.
+        """
         for _ in range(2):
             if self.is_over:
                 raise OSError(errno.EAGAIN, "this server is about to end", "the supervisor")
@@ -36,6 +39,8 @@ class ForkServer:
                 (folder / "supervisor.err").unlink(missing_ok=True)  # whatever an earlier script has put there
                 with reader, (folder / "supervisor.err").open("xb") as complaints:
                     answer = self._ask(folder, lock, reader.fileno(), complaints.fileno())
+                if answer > 0 and not may_begin():
+                    return None  # who is told nothing does nothing
                 with contextlib.suppress(BrokenPipeError):  # it has failed already, and says why in its complaints
                     while answer > 0 and specification:
                         specification = specification[writer.write(specification) :]

@@ -8,7 +8,7 @@ import marshal
 import os
 import sys
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from cryptography.fernet import InvalidToken
@@ -139,10 +139,16 @@ def _start_supervisor(run: Run, lock: int) -> int:
         }
     )
     (run.folder / "control").unlink(missing_ok=True)
-    run.refresh_from_db(fields=["cancelled_at", "cancelled_by"])
-    if run.cancelled_at:
+    may_begin = partial(_may_begin, run)
+    pid = forkserver().spawn(run.folder, lock=lock, specification=specification, may_begin=may_begin)
+    if pid is None:
         raise NotStarted(f"cancelled by {run.cancelled_by}", State.CANCELLED)
-    return forkserver().spawn(run.folder, lock=lock, specification=specification)
+    return pid
+
+
+def _may_begin(run: Run) -> bool:
+    run.refresh_from_db(fields=["cancelled_at", "cancelled_by"])
+    return run.cancelled_at is None
 
 
 @cache

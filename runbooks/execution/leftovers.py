@@ -80,11 +80,24 @@ def end_leftovers(folder: Path, *, run: int) -> int:
     return len(ended)
 
 
+def wake_supervisor(folder: Path) -> None:
+    """Let a supervisor go on that its script has stopped, as one of the same user can; any other takes no notice."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        found = _written(folder)
+        process = process_of(int(found["supervisor"]))
+        if process and process.start == int(found["supervisor_start"]) and found["boot"] == boot_id():
+            os.kill(process.pid, signal.SIGCONT)
+
+
+def _written(folder: Path) -> dict[str, str]:
+    with os.fdopen(open_regular(folder / "started"), "rb") as file:
+        return dict(line.partition(" ")[::2] for line in file.read(LONGEST).decode().splitlines())
+
+
 def script_of(folder: Path) -> Script | None:
     """The script's main process, if its supervisor came to write it down."""
     try:
-        with os.fdopen(open_regular(folder / "started"), "rb") as file:
-            found = dict(line.partition(" ")[::2] for line in file.read(LONGEST).decode().splitlines())
+        found = _written(folder)
         script = Script(int(found["pid"]), int(found["start"]), found["boot"])
     except (OSError, ValueError, KeyError):
         return None

@@ -8,14 +8,16 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Set
+from datetime import timedelta
 from functools import partial
 
 from channels.consumer import AsyncConsumer
 from channels.layers import get_channel_layer
 from channels.routing import ChannelNameRouter
 from channels.worker import Worker
+from django.utils import timezone
 
-from runbooks.execution import folder, launch
+from runbooks.execution import folder, launch, leftovers
 from runbooks.execution.control import RUNNER
 from runbooks.execution.deadlock import deadlocked
 from runbooks.execution.queue import queued
@@ -29,6 +31,7 @@ from runbookweb import database, drain, metrics
 SWEEP = 2.0  # seconds after which the runner looks at the table, whether or not it has heard a ring
 PULSE = 1.0  # seconds after which it looks whether a supervisor still lives
 TIDY = 600.0  # seconds after which it tidies up again
+OVERDUE = timedelta(seconds=10)
 logger = logging.getLogger(__name__)
 
 
@@ -100,6 +103,7 @@ class Runner:
             self._look_after(run)
             if run.cancelled_at:
                 folder.cancel(run)
+                leftovers.wake_supervisor(run.folder)
 
     def _begin(self, run: Run, lock: int) -> None:
         if self.is_over:
@@ -197,6 +201,11 @@ def start(run: Run, lock: int) -> int | None:
         os.close(lock)
 
 
+def is_overdue(run: Run) -> bool:
+    """Whether its supervisor should have ended it by now, and has not."""
+    return timezone.now() - run.started_at > timedelta(seconds=run.timeout + launch.GRACE) + OVERDUE
+
+
 def settle_if_ended(run: Run) -> bool:
     """Settle a run whose script has ended; True means that this runner need not look after it any more."""
     if not folder.exists(run.folder):
@@ -209,6 +218,8 @@ def settle_if_ended(run: Run) -> bool:
     is_alive = folder.is_alive(run.folder)
     result = folder.read_result(run.folder)
     if is_alive and not result:
+        if is_overdue(run):
+            leftovers.wake_supervisor(run.folder)
         return False
     if result or has_started or folder.has_started(run.folder):
         settle(run, result)

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from runbooks.execution import folder, launch
+from runbooks.execution.control import cancel_run
 from runbooks.execution.runner import settle_if_ended
 from runbooks.models import Run, State
 
+from .conftest import ALICE
 from .supervising import PATIENCE, status, supervisors_in, until
 
 
@@ -85,3 +87,17 @@ def test_one_that_is_stopped_holds_up_nobody_who_wants_to_end(a_run, forks):
     os.close(lock)
     assert settle_if_ended(run)
     assert Run.objects.get().state == State.QUEUED
+
+
+def test_a_run_that_is_cancelled_while_it_is_forked_never_begins(a_run, forks):
+    run = a_run("echo begun")
+    lock = launch.take(run)
+    os.kill(forks.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor() as threads:
+        starting = threads.submit(launch.start, run, lock)
+        until(lambda: launch.forkserver().turn.locked())
+        cancel_run(ALICE, Run.objects.get())
+        os.kill(forks.pid, signal.SIGCONT)
+        assert starting.exception(PATIENCE).result.state == State.CANCELLED
+    os.close(lock)
+    assert not folder.has_started(run.folder)

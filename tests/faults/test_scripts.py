@@ -6,8 +6,10 @@ Those that ignore signals, close their output or leave daemons behind are in tes
 import re
 import socket
 import threading
+from datetime import timedelta
 from pathlib import Path
 
+from runbooks.execution import launch, runner
 from runbooks.execution.folder import Result
 from runbooks.execution.runner import settle_if_ended
 from runbooks.models import State
@@ -265,3 +267,13 @@ def test_what_a_script_puts_in_place_of_its_supervisors_words_holds_nobody_up(a_
     until(lambda: settle_if_ended(run))
     run.refresh_from_db()
     assert run.state == State.LOST
+
+
+def test_a_supervisor_that_its_script_has_stopped_is_woken(a_run, begin, monkeypatch):
+    monkeypatch.setattr(runner, "OVERDUE", timedelta(0))
+    monkeypatch.setattr(launch, "GRACE", 0)
+    run = a_run("kill -STOP $PPID; sleep 62", settings={"timeout": 1})
+    begin(run)
+    until(lambda: settle_if_ended(run))
+    run.refresh_from_db()
+    assert run.state == State.TIMED_OUT

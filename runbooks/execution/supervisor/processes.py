@@ -63,10 +63,17 @@ def kill(pid):
 
 
 def identity(pid):
-    """What tells this process from all that there will be: numbers are used again, with a start time they are not."""
-    start = first_line("/proc/%d/stat" % pid).rpartition(")")[2].split()[19:20] or ["0"]
-    boot = first_line("/proc/sys/kernel/random/boot_id").strip()
-    return "pid %d\nstart %s\nboot %s\nsupervisor %d\n" % (pid, start[0], boot, os.getpid())
+    """What tells this process, and ours, from all that there will be: numbers are used again, with a start time not."""
+    facts = (pid, start_time(pid), first_line("/proc/sys/kernel/random/boot_id").strip())
+    return "pid %d\nstart %s\nboot %s\n" % facts + "supervisor %d\nsupervisor_start %s\n" % (
+        os.getpid(),
+        start_time(os.getpid()),
+    )
+
+
+def start_time(pid):
+    """When it began, in ticks since the machine did."""
+    return (first_line("/proc/%d/stat" % pid).rpartition(")")[2].split()[19:20] or ["0"])[0]
 
 
 def prctl(option, value):
