@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
 
 import pytest
 from django.db import OperationalError
@@ -13,9 +12,8 @@ from runbooks.output import feed as feed_module
 from runbooks.output.feed import Feed
 from runbooks.output.follow import Part, Reader
 from runbooks.output.logfile import LogFile
-from runbooks.output.watch import ring
 from runbooks.threads import in_thread
-from tests.output.conftest import line
+from tests.output.conftest import append, end, line, next_data
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,22 +21,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 async def run(a_running_run) -> Run:
     return await in_thread(a_running_run, b"")
-
-
-def append(run: Run, data: bytes) -> None:
-    with run.log.open("ab") as log:
-        log.write(data)
-
-
-def end(run: Run) -> None:
-    Run.objects.filter(pk=run.pk).update(state=State.SUCCEEDED)
-    ring(run.folder)
-
-
-async def next_data(parts: AsyncIterator[Part]) -> Part:
-    while not (part := await anext(parts)).data:
-        continue
-    return part
 
 
 async def read_all(run: Run, *, after: int = 0) -> list[Part]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,10 +9,9 @@ from runbooks.models import Run, State
 from runbooks.output import feed as feed_module
 from runbooks.output import logfile
 from runbooks.output import watch as watch_module
-from runbooks.output.follow import Part, Reader
-from runbooks.output.watch import ring
+from runbooks.output.follow import Reader
 from runbooks.threads import in_thread
-from tests.output.conftest import line
+from tests.output.conftest import append, end, line, next_data
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,22 +24,6 @@ def _both_ways(request, monkeypatch):
 
 async def everything(reader: Reader) -> bytes:
     return b"".join([part.data async for part in reader.follow()])
-
-
-def append(run: Run, data: bytes) -> None:
-    with run.log.open("ab") as log:
-        log.write(data)
-
-
-def end(run: Run) -> None:
-    Run.objects.filter(pk=run.pk).update(state=State.SUCCEEDED)
-    ring(run.folder)
-
-
-async def next_data(parts: AsyncIterator[Part]) -> Part:
-    while not (part := await anext(parts)).data:
-        continue
-    return part
 
 
 @pytest.mark.usefixtures("_both_ways")
