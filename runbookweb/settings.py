@@ -86,7 +86,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "runbooks.web.pages.every_page",
+                "runbooks.web.frame.every_page",
             ],
         },
     },
@@ -115,7 +115,7 @@ SESSION_COOKIE_NAME = "runbookweb_session"
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_NAME = "runbookweb_csrf"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "runbooks.web.pages.csrf_failed"
+CSRF_FAILURE_VIEW = "runbooks.web.errors.csrf_failed"
 LOGIN_URL = "/login/"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [

@@ -4,18 +4,30 @@ from django.contrib import admin
 from django.urls import path
 
 from runbooks.api import description, dev_login, routes
-from runbooks.web import errors, observe, pages, sign_in, single_sign_on
+from runbooks.web import (
+    configuration,
+    errors,
+    frame,
+    observe,
+    run_list,
+    run_page,
+    runbook_list,
+    runbook_page,
+    sign_in,
+    single_sign_on,
+    start,
+)
 
 urlpatterns = [
-    path("", pages.home, name="home"),
-    path("runbooks/", pages.runbooks, name="runbooks"),
-    path("runbooks/<path:path>/runs/", pages.start, name="start"),
-    path("runbooks/<path:path>/", pages.runbook, name="runbook"),
-    path("runs/", pages.runs, name="runs"),
-    path("runs/<int:pk>/", pages.run, name="run"),
-    path("runs/<int:pk>/cancellation/", pages.cancellation, name="cancellation"),
-    path("runs/<int:pk>/pin/", pages.pin, name="pin"),
-    path("configuration/", pages.configuration, name="configuration"),
+    path("", frame.home, name="home"),
+    path("runbooks/", runbook_list.runbooks, name="runbooks"),
+    path("runbooks/<path:path>/runs/", start.start, name="start"),
+    path("runbooks/<path:path>/", runbook_page.runbook, name="runbook"),
+    path("runs/", run_list.runs, name="runs"),
+    path("runs/<int:pk>/", run_page.run, name="run"),
+    path("runs/<int:pk>/cancellation/", run_page.cancellation, name="cancellation"),
+    path("runs/<int:pk>/pin/", run_page.pin, name="pin"),
+    path("configuration/", configuration.configuration, name="configuration"),
     path("login/", sign_in.login, name="login"),
     path("auth/login", sign_in.elsewhere, name="auth-login"),
     path("oidc/start/", single_sign_on.start, name="single-sign-on"),

@@ -15,7 +15,7 @@ from runbooks.output.entries import offset_of
 from runbooks.output.follow import Part, Reader
 from runbooks.output.stream import Stream
 from runbooks.threads import in_thread
-from runbooks.web import fragments
+from runbooks.web import log_fragments, state_fragments
 
 SOME = 16 * 1024  # bytes that come at once to who may be far behind
 PING = 10.0  # seconds of silence after which a proxy might think that nobody is there
@@ -36,7 +36,7 @@ class Events(RunStream):
 
     async def pump(self) -> None:
         after = await in_thread(self._after)
-        reader, self.lines = Reader(self.run, after=after), await in_thread(fragments.lines_at, self.run, after)
+        reader, self.lines = Reader(self.run, after=after), await in_thread(log_fragments.lines_at, self.run, after)
         self.pace, self.shown, self.waits_for = Pace(), None, ""
         async with contextlib.aclosing(reader.follow()) as parts:
             async for part in parts:
@@ -53,25 +53,27 @@ class Events(RunStream):
             self.lines, reader.offset = jump.lines, jump.end
             await self._send(jump.event)
             return
-        rendered = part.once(fragments.Rendered, lambda: fragments.Rendered(part, self.lines))
+        rendered = part.once(log_fragments.Rendered, lambda: log_fragments.Rendered(part, self.lines))
         for chunk in rendered:
             await self._send(chunk.event)
             await self.pace.wait(chunk.count)
         self.lines = rendered.lines
 
-    async def _jump(self, part: Part) -> fragments.Jump | None:
+    async def _jump(self, part: Part) -> log_fragments.Jump | None:
         """The way to near the end, found once for all who are as far behind."""
         return await part.once_awaited(
-            fragments.jump, lambda: in_thread(fragments.jump, self.run, self.lines, after=part.start)
+            log_fragments.jump, lambda: in_thread(log_fragments.jump, self.run, self.lines, after=part.start)
         )
 
     async def _send_news(self, part: Part, run: Run) -> None:
-        stands, waits_for = await part.once_awaited(fragments.news, lambda: in_thread(fragments.news, run))
+        stands, waits_for = await part.once_awaited(state_fragments.news, lambda: in_thread(state_fragments.news, run))
         if stands != self.shown:
-            html = await part.once_awaited(repr(self.actor), lambda: in_thread(fragments.state_html, self.actor, run))
+            html = await part.once_awaited(
+                repr(self.actor), lambda: in_thread(state_fragments.state_html, self.actor, run)
+            )
             await self._send(sse(html))
         elif waits_for != self.waits_for:
-            await self._send(sse(fragments.waiting_html(waits_for)))
+            await self._send(sse(state_fragments.waiting_html(waits_for)))
         elif time.monotonic() - self.sent_at > PING:
             await self._send(sse("", event="ping"))
         self.shown, self.waits_for = stands, waits_for

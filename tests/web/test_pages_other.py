@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from runbooks.templatetags import show
-from runbooks.web import errors, pages
+from runbooks.web import errors, run_page
 
 
 def text_of(answer) -> str:
@@ -58,7 +58,7 @@ def test_a_fault_of_ours_is_answered_without_its_details(alice_client, monkeypat
     def fail(*_):
         raise RuntimeError("the database password is hunter2")
 
-    monkeypatch.setattr(pages.library, "run_for", fail)
+    monkeypatch.setattr(run_page.library, "run_for", fail)
     alice_client.raise_request_exception = False
     answer = alice_client.get("/runs/1/")
     assert answer.status_code == 500

@@ -5,7 +5,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from runbooks.models import Run, State
-from runbooks.web import pages
+from runbooks.web import run_list
 
 
 def text_of(answer) -> str:
@@ -42,7 +42,7 @@ def test_the_list_is_filtered_by_runbook_and_state(alice_client, library, a_runb
 
 
 def test_pages_go_on_where_the_last_one_ended(alice_client, a_run, monkeypatch):
-    monkeypatch.setattr(pages, "PAGE", 2)
+    monkeypatch.setattr(run_list, "PAGE", 2)
     runs = [a_run() for _ in range(3)]
     page = text_of(alice_client.get("/runs/"))
     assert f"before={runs[1].pk}" in page

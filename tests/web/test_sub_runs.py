@@ -5,7 +5,7 @@ import re
 import pytest
 
 from runbooks.access.actor import Actor
-from runbooks.web import fragments
+from runbooks.web import state_fragments
 
 ALICE = Actor("alice", {"roles": ("sre",)})
 SUB_RUN = re.compile(r'id="sub-run-(\d+)"')
@@ -63,11 +63,11 @@ def test_a_run_without_relatives_says_nothing_of_them(alice_client, parent):
 
 
 def test_the_live_page_hears_of_a_sub_run_and_of_each_of_its_moves(a_run, parent):
-    heard = [fragments.sub_run_states(parent)]
+    heard = [state_fragments.sub_run_states(parent)]
     child = a_run("ops/child.md", parent=parent)
     for state in ("running", "succeeded"):
-        heard.append(fragments.sub_run_states(parent))
+        heard.append(state_fragments.sub_run_states(parent))
         type(child).objects.filter(pk=child.pk).update(state=state)
-    heard.append(fragments.sub_run_states(parent))
+    heard.append(state_fragments.sub_run_states(parent))
     assert heard == [{}, {"queued": 1}, {"running": 1}, {"succeeded": 1}]
-    assert f"/runs/{child.pk}/" in fragments.state_html(ALICE, parent)
+    assert f"/runs/{child.pk}/" in state_fragments.state_html(ALICE, parent)

@@ -6,7 +6,7 @@ from runbooks.access.actor import Actor
 from runbooks.execution import queue
 from runbooks.models import State
 from runbooks.templatetags.show import runs_linked
-from runbooks.web import fragments
+from runbooks.web import state_fragments
 
 ALICE = Actor("alice", {"roles": ("sre",)})
 
@@ -32,20 +32,20 @@ def test_five_hundred_open_pages_ask_the_database_no_more_than_one(a_run, monkey
     a_run(state=State.RUNNING)
     waiting = [a_run(concurrency=1) for _ in range(500)]
     with django_assert_max_num_queries(3):
-        said = [fragments.news(run) for run in waiting]
-        html = [fragments.waiting_html(sentence) for _, sentence in said]
+        said = [state_fragments.news(run) for run in waiting]
+        html = [state_fragments.waiting_html(sentence) for _, sentence in said]
     assert len(set(html)) == 500
     assert "499 runs wait before this one." in html[-1]
 
 
 def test_news_of_a_run_that_begins_are_more_than_a_sentence(a_run):
     run = a_run()
-    stands, sentence = fragments.news(run)
+    stands, sentence = state_fragments.news(run)
     assert sentence
     run.take()
-    now, sentence = fragments.news(run)
+    now, sentence = state_fragments.news(run)
     assert (now != stands, sentence) == (True, "")
-    assert "run-waiting" not in fragments.state_html(ALICE, run)
+    assert "run-waiting" not in state_fragments.state_html(ALICE, run)
 
 
 def test_numbers_of_runs_are_links_and_nothing_else_is():

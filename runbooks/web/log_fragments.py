@@ -7,22 +7,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Count, Q
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.safestring import mark_safe
 
-from runbooks import library
-from runbooks.access.actor import Actor
-from runbooks.execution import control
-from runbooks.models import Run, State
+from runbooks.models import Run
 from runbooks.output.encode import sse
 from runbooks.output.entries import tail_offset
 from runbooks.output.follow import Part, Reader
 from runbooks.output.html import Lines
+from runbooks.web.swap import address, replacement
 
 PAGE_LINES = 2000  # how many lines a page opens with, and how far a viewer may fall behind
-SUB_RUNS = 20  # how many of them a page shows
 CHUNK_LINES = 500
 CHUNK_BYTES = 64 * 1024
 STEP = 1024 * 1024
@@ -70,77 +65,6 @@ class Jump:
     event: bytes
     end: int
     lines: Lines
-
-
-def _html(rows: Mapping[int, str], *, known: int) -> str:
-    """New lines in their wrapper, and what takes the place of lines up to the number that is known."""
-    new = _wrapped([row for number, row in rows.items() if number > known])
-    return new + "".join(_replacement(f"L{number}", row) for number, row in rows.items() if number <= known)
-
-
-def _wrapped(rows: list[str]) -> str:
-    return f'<div class="log__chunk" data-lines="{len(rows)}">{"".join(rows)}</div>' if rows else ""
-
-
-def _cut(data: bytes) -> int:
-    """How many bytes make one chunk: whole lines, at least one."""
-    if len(data) > CHUNK_BYTES:
-        data = data[: data.rfind(b"\n", 0, CHUNK_BYTES) + 1 or data.find(b"\n") + 1]
-    if data.count(b"\n") <= CHUNK_LINES:
-        return len(data)
-    position = -1
-    for _ in range(CHUNK_LINES):
-        position = data.find(b"\n", position + 1)
-    return position + 1
-
-
-def state_html(actor: Actor, run: Run) -> str:
-    """The run's state as it is now, to replace what the page shows."""
-    return _replacement("run-state", render_to_string("runs/_state.html", state_context(actor, run)), swap="outerMorph")
-
-
-def state_context(actor: Actor, run: Run) -> dict[str, Any]:
-    """The run, and of those around it what this actor may see: its parent, and the newest of its sub-runs."""
-    around = Q(pk=run.parent_id) | Q(parent=run.pk)
-    stands = {"run": run, "waits_for": control.waits_for(run)}
-    if not Run.objects.filter(around).exists():
-        return stands
-    seen = library.without_bulk(library.visible_runs(actor))
-    below = seen.filter(parent=run.pk)
-    return stands | {
-        "parent": seen.filter(pk=run.parent_id).first(),
-        "sub_runs": list(below[:SUB_RUNS])[::-1],
-        "more_sub_runs": max(0, below.count() - SUB_RUNS),
-    }
-
-
-def news(run: Run) -> tuple[tuple[object, ...], str]:
-    """How the run and its sub-runs stand, and why it waits: another answer means that there is more to show."""
-    if run.state == State.QUEUED:
-        return (run.state, run.cancelled_at), control.waits_for(run)  # nothing has begun a sub-run yet
-    return (run.state, run.cancelled_at, sub_run_states(run)), ""
-
-
-def waiting_html(sentence: str) -> str:
-    """Why the run waits now: it changes for all that wait whenever one of them begins, and asks nothing."""
-    html = render_to_string("runs/_waiting.html", {"waits_for": sentence})
-    return _replacement("run-waiting", html)
-
-
-def sub_run_states(run: Run) -> dict[str, int]:
-    """How many sub-runs stand where: another answer means that there is something new to show."""
-    counted = Run.objects.filter(parent=run.pk).order_by().values_list("state")
-    return dict(counted.annotate(Count("pk")))
-
-
-def passed_over_html(run: Run, count: int) -> str:
-    """The line that stands for lines that were not sent, for the viewer was too far behind."""
-    context = {"passed_over": count, "log_url": address(run, "log")}
-    return render_to_string("runs/_log_passed_over.html", context)
-
-
-def _replacement(id: str, html: str, *, swap: str = "outerHTML") -> str:
-    return f'<hx-partial hx-target="#{id}" hx-swap="{swap}">{html}</hx-partial>'
 
 
 def log_context(run: Run) -> dict[str, Any]:
@@ -197,6 +121,29 @@ def jump(run: Run, lines: Lines, *, after: int) -> Jump | None:
         return Jump(sse(html, id=reader.offset), reader.offset, lines)
 
 
-def address(run: Run, name: str) -> str:
-    """The address of one of a run's streams."""
-    return reverse(name, urlconf="runbooks.web.consumers", args=[run.pk])
+def passed_over_html(run: Run, count: int) -> str:
+    """The line that stands for lines that were not sent, for the viewer was too far behind."""
+    context = {"passed_over": count, "log_url": address(run, "log")}
+    return render_to_string("runs/_log_passed_over.html", context)
+
+
+def _html(rows: Mapping[int, str], *, known: int) -> str:
+    """New lines in their wrapper, and what takes the place of lines up to the number that is known."""
+    new = _wrapped([row for number, row in rows.items() if number > known])
+    return new + "".join(replacement(f"L{number}", row) for number, row in rows.items() if number <= known)
+
+
+def _wrapped(rows: list[str]) -> str:
+    return f'<div class="log__chunk" data-lines="{len(rows)}">{"".join(rows)}</div>' if rows else ""
+
+
+def _cut(data: bytes) -> int:
+    """How many bytes make one chunk: whole lines, at least one."""
+    if len(data) > CHUNK_BYTES:
+        data = data[: data.rfind(b"\n", 0, CHUNK_BYTES) + 1 or data.find(b"\n") + 1]
+    if data.count(b"\n") <= CHUNK_LINES:
+        return len(data)
+    position = -1
+    for _ in range(CHUNK_LINES):
+        position = data.find(b"\n", position + 1)
+    return position + 1

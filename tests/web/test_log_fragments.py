@@ -8,7 +8,7 @@ from runbooks.execution import folder
 from runbooks.models import Run, State
 from runbooks.output.follow import Part
 from runbooks.output.html import Lines
-from runbooks.web.fragments import STEP, Jump, Rendered, jump, lines_at
+from runbooks.web.log_fragments import STEP, Jump, Rendered, jump, lines_at
 from tests.output.conftest import line
 
 
