@@ -108,6 +108,9 @@ class Client:
         """The stream of a run's page: HTML."""
         return self._stream("GET", f"/runs/{run}/events/", Cookie=self._session())
 
+    def person(self) -> "Person":
+        return Person(self.port, self._session())
+
     def _execute(self, name: str, values: dict[str, str], **headers: str) -> dict[str, Any]:
         path = f"/api/runbooks/{name}.md/execute"
         return json.loads(self._ask("POST", path, {"env_vars": values}, **self.authorization, **headers))
@@ -138,3 +141,18 @@ class Client:
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.sendall("\r\n".join(lines).encode())
         return Stream(connection.detach())
+
+
+class Person:
+    """Somebody with a session, who keeps a connection for pages."""
+
+    def __init__(self, port: int, cookie: str):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SILENCE)
+        self.headers = {"Cookie": cookie}
+
+    def page(self, path: str) -> bytes:
+        self.connection.request("GET", path, headers=self.headers)
+        answer = self.connection.getresponse()
+        content = answer.read()
+        assert answer.status == 200, (path, answer.status)
+        return content

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench import floors
+from bench import floors, logs
 from bench.clients import Client, Stream, read
 from bench.site import Site, private_memory
 from bench.table import Row
@@ -28,10 +28,11 @@ class Sizes:
     floods: tuple[int, ...]  # bytes
     at_once: tuple[int, ...]
     viewers: tuple[int, ...]
+    lines_kept: int
 
 
-FULL = Sizes(100, 500, 100, (10 * MEGABYTE, 1000 * MEGABYTE), (1, 50, 200), (1, 100, 500))
-QUICK = Sizes(30, 100, 40, (10 * MEGABYTE,), (1, 20), (1, 50))
+FULL = Sizes(100, 500, 100, (10 * MEGABYTE, 1000 * MEGABYTE), (1, 50, 200), (1, 100, 500), 1_000_000)
+QUICK = Sizes(30, 100, 40, (10 * MEGABYTE,), (1, 20), (1, 50), 100_000)
 
 
 def true(site: Site, sizes: Sizes) -> Iterator[Row]:
@@ -135,8 +136,30 @@ def viewers(site: Site, sizes: Sizes) -> Iterator[Row]:
         yield Row(f"{what}: more memory of the server", more, "MB", at_most=40 if count == 500 else None)
 
 
+def pages(site: Site, sizes: Sizes) -> Iterator[Row]:
+    """A long log on a page: opened at its end, looked at in its midst, and looked through."""
+    client = Client(site.port)
+    person = client.person()
+    lines = sizes.lines_kept
+    for kind in logs.KINDS:
+        run = client.start("Noop")
+        read([client.follow(run)])
+        logs.write(site.folder / f"data/runs/{run}/log", kind, lines=lines)
+        what = f"{lines:,} lines, {kind}"
+
+        def seconds(path: str, run: int = run) -> float:
+            return _seconds(lambda: person.page(f"/runs/{run}/{path}"))
+
+        yield Row(f"{what}: the page, opened for the first time", seconds(""), "s", at_most=1)
+        yield Row(f"{what}: the page, opened again", seconds(""), "s", at_most=1)
+        yield Row(f"{what}: the lines around one", seconds(f"lines/?around={lines // 2}"), "s", at_most=1)
+        yield Row(f"{what}: a text that is nowhere", seconds("search/?q=nowhere"), "s")
+        yield Row(f"{what}: a text that is everywhere", seconds("search/?q=TEXT"), "s")
+        yield Row(f"{what}: a text that is in the last line", seconds(f"search/?q=line+{lines}"), "s")
+
+
 MEASURES: dict[str, Callable[[Site, Sizes], Iterator[Row]]] = {
-    measure.__name__: measure for measure in (true, line, output, secrets, runs, viewers)
+    measure.__name__: measure for measure in (true, line, output, secrets, runs, viewers, pages)
 }
 
 

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -87,9 +87,9 @@ def runbook_for(actor: Actor, path: str) -> LibraryRunbook:
     return runbook
 
 
-def visible_runs(actor: Actor) -> QuerySet[Run]:
-    """The runs that this actor may see, newest first."""
-    known = {runbook.path: runbook.runbook for runbook in runbooks()}
+def visible_runs(actor: Actor, *, known: Sequence[LibraryRunbook] | None = None) -> QuerySet[Run]:
+    """The runs that this actor may see, newest first; whoever has the runbooks already need not read them again."""
+    known = {runbook.path: runbook.runbook for runbook in (runbooks() if known is None else known)}
     return Run.objects.filter(rules.seen_runs(actor, known))
 
 
@@ -99,6 +99,15 @@ def run_for(actor: Actor, pk: int) -> Run:
     if run is None:
         raise Http404(f"There is no run #{pk}, or you may not see it.")
     return run
+
+
+def newest(runs: QuerySet[Run], *, most: int) -> list[Run]:
+    """The newest of these runs, for a list.
+
+    Their keys are found in an index alone: rows have their sources, and to look through many of them takes long.
+    """
+    keys = list(runs.order_by("-pk").values_list("pk", flat=True)[:most])
+    return list(without_bulk(Run.objects.filter(pk__in=keys)))
 
 
 def last_runs(actor: Actor) -> dict[str, Run]:

@@ -4,6 +4,16 @@ from dataclasses import dataclass
 
 from runbookweb.env import VARIABLES, Configuration, Variable
 
+# By what one looks for; what begins with none of these words is of the last group.
+GROUPS = {
+    "Address": ("BIND_", "API_", "ALLOWED_"),
+    "Folders": ("RUNBOOKS_", "DATA_", "EXECUTION_DIR", "MOUNT_"),
+    "Sign-in": ("ENABLE_LOGIN", "SECRET_", "JWT_", "IDP_", "OIDC_"),
+    "Scripts": ("SCRIPT_", "MAX_", "EXECUTION_"),
+    "History": ("RUN_", "HISTORY_"),
+    "This server": ("",),
+}
+
 
 @dataclass(frozen=True)
 class Item:
@@ -20,6 +30,18 @@ def items(configuration: Configuration) -> list[Item]:
         Item(variable, _shown(getattr(configuration, variable.name), variable), configuration.source(variable))
         for variable in VARIABLES
     ]
+
+
+def grouped(configuration: Configuration) -> dict[str, list[Item]]:
+    """The same by group, each once."""
+    groups: dict[str, list[Item]] = {group: [] for group in GROUPS}
+    for item in items(configuration):
+        groups[_group(item.variable.name)].append(item)
+    return groups
+
+
+def _group(name: str) -> str:
+    return next(group for group, beginnings in GROUPS.items() if name.startswith(beginnings))
 
 
 def _shown(value: object, variable: Variable) -> str:

@@ -61,12 +61,15 @@ MIDDLEWARE = [
     "runbookweb.correlation.CorrelationMiddleware",
     "runbooks.web.observe.ObserveMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "runbookweb.assets.AssetsMiddleware",
     "csp.middleware.CSPMiddleware",
     "runbooks.api.gate.ApiMiddleware",
+    # Inside of the API: what programs read as it comes must not be gathered. Streams never get here.
+    "django.middleware.gzip.GZipMiddleware",
     "runbookweb.cookies.SecureCookiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "runbookweb.zone.ZoneMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -74,6 +77,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "runbooks.access.identify.ActorMiddleware",
     "axes.middleware.AxesMiddleware",
+    "runbooks.web.errors.WordsMiddleware",
 ]
 
 TEMPLATES = [
@@ -162,6 +166,11 @@ STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Files are found where packages and the project keep them: there is no collect step that could be forgotten.
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has any use for them
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "runbookweb.assets.Assets"},
+}
 
 LOGGING = {
     "version": 1,

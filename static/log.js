@@ -1,99 +1,199 @@
-// Keeps the live log usable: follows its end until the reader scrolls up, bounds it, says when the connection is gone.
+// The lines of a log that the page holds: a range without a gap and no line twice, bounded however long the log is.
+// Scripts ask runbookweb.log for lines, and hear from the panel: log:lines (new on the page), log:tail (the log grew).
 (() => {
-  const MOST_LINES = 10000;
-  const RETRY = 1000;
-  const REFUSED = [401, 403, 404];
+  const MOST = 4000; // rows; a screen shows about 50, and a phone has to carry them all
+  const FAR = 2000; // lines: whoever follows and is further behind begins anew at the end
+  const panel = document.querySelector("[data-log]");
+  if (!panel) return;
 
-  function setUp(panel) {
-    const lines = panel.querySelector("[data-log-lines]");
-    const stream = panel.querySelector("[data-log-stream]");
-    const follow = panel.querySelector("[data-log-follow]");
-    const connection = panel.querySelector("[data-log-connection]");
-    let isFollowing = !location.hash.startsWith("#L");
-    let hasEnded = false;
-    let isPlanned = false;
-    let lastTop = 0;
-    let lastHeight = 0;
+  const firstOf = (chunk) => Number(chunk.dataset.first);
+  const lastOf = (chunk) => Number(chunk.dataset.last);
 
-    const isAtEnd = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
-    const showFollow = () => { follow.hidden = isFollowing || isAtEnd(); };
-    const toEnd = () => { lines.scrollTop = lines.scrollHeight; };
+  class Log {
+    panel = panel;
+    scroller = panel.querySelector("[data-log-lines]");
+    isFollowing = false;
+    #box = panel.querySelector("[data-log-chunks]");
+    #late = new Map();
+    #asked = new Set();
+    #turn = 0;
+    #rows = 0;
 
-    // One look a frame, however many messages came: measuring after each would lay the panel out each time.
-    function plan() {
-      if (isPlanned) return;
-      isPlanned = true;
-      requestAnimationFrame(() => {
-        isPlanned = false;
-        trim();
-        if (isFollowing) toEnd();
-        remember();
-        showFollow();
-      });
+    constructor() {
+      const [head, foot] = [this.#box.firstElementChild, this.#box.lastElementChild];
+      this.first = head ? firstOf(head) : 1;
+      this.last = foot ? lastOf(foot) : 0;
+      this.tail = Math.max(this.last, Number(panel.dataset.tail));
+      for (const chunk of this.chunks) this.#rows += chunk.children.length;
     }
 
-    function remember() {
-      lastTop = lines.scrollTop;
-      lastHeight = lines.scrollHeight;
+    get chunks() { return [...this.#box.children]; }
+    get hasTail() { return this.last >= this.tail; }
+    get hasHead() { return this.first <= 1; }
+    row(number) { return document.getElementById(`L${number}`); }
+    rows(part) { return part.matches(".log__line") ? [part] : [...part.children]; }
+    number(row) { return Number(row.id.slice(1)); }
+
+    // What the stream brings: taken in where it joins on, else only counted.
+    take(chunk) {
+      const hadTail = this.hasTail;
+      this.tail = Math.max(this.tail, lastOf(chunk));
+      const gap = firstOf(chunk) - this.last - 1;
+      if (lastOf(chunk) > this.last) {
+        if (hadTail && gap <= 0 && (this.isFollowing || this.#rows < MOST)) this.#append([chunk], lastOf(chunk));
+        else if (this.isFollowing && gap > FAR) this.#begin([chunk], firstOf(chunk), lastOf(chunk));
+        else if (this.isFollowing) this.extend("after");
+      }
+      this.tell("log:tail");
     }
 
-    function trim() {
-      let count = 0;
-      for (const chunk of lines.children) count += Number(chunk.dataset.lines || 1);
-      while (count > MOST_LINES && lines.children.length > 1) {
-        count -= Number(lines.firstElementChild.dataset.lines || 1);
-        lines.firstElementChild.remove();
+    // A line that had begun before has changed; one that is not here may be on its way in an answer.
+    replaced(number, html) {
+      this.#late.delete(number);
+      this.#late.set(number, html);
+      if (this.#late.size > 20) this.#late.delete(this.#late.keys().next().value);
+      if (this.row(number)) this.tell("log:lines", [this.row(number)]);
+    }
+
+    // Begin anew with lines from somewhere else: { around: 120 }, { from: 1 } or { end: 1 }.
+    async open(where) {
+      const turn = ++this.#turn;
+      const answer = await this.#ask(where);
+      if (turn !== this.#turn || !answer) return false;
+      this.#begin(answer.chunks, answer.first, answer.last);
+      return true;
+    }
+
+    // Bring a line into view, wherever it is in the log, and all lines if it is none of those that are shown.
+    async show(number) {
+      this.isFollowing = false;
+      if (number < this.first || number > this.last) await this.open({ around: number });
+      if (!this.row(number) && panel.dataset.only) {
+        panel.dataset.only = "";
+        this.tell("log:all");
+        await this.open({ around: number });
+      }
+      this.row(number)?.scrollIntoView({ block: "center" });
+      this.tell("log:shown");
+    }
+
+    // The number of the first line that is seen.
+    top() {
+      const row = this.#rowBelow(this.scroller.getBoundingClientRect().top);
+      return row && this.number(row);
+    }
+
+    async extend(side) {
+      if (this.#asked.has(side) || (side === "before" ? this.hasHead : this.hasTail)) return;
+      this.#asked.add(side);
+      const turn = this.#turn;
+      const answer = await this.#ask(side === "before" ? { before: this.first } : { from: this.last + 1 });
+      this.#asked.delete(side);
+      if (!answer || turn !== this.#turn) return;
+      if (side === "before") this.#prepend(answer);
+      else this.#append(answer.chunks, answer.last);
+      if (this.isFollowing) this.extend("after");
+    }
+
+    // Change something above the reader, and leave what is being read where it is.
+    keep(change) {
+      const row = this.#rowBelow(this.scroller.getBoundingClientRect().top);
+      const was = row?.getBoundingClientRect().top;
+      // The browser's own anchoring would move it once more.
+      this.scroller.style.overflowAnchor = "none";
+      change();
+      if (row?.isConnected) this.scroller.scrollTop += row.getBoundingClientRect().top - was;
+      requestAnimationFrame(() => { this.scroller.style.overflowAnchor = ""; });
+    }
+
+    tell(name, parts = []) { panel.dispatchEvent(new CustomEvent(name, { detail: { parts } })); }
+
+    #rowBelow(height) {
+      const isBelow = (element) => element.getBoundingClientRect().bottom > height;
+      const chunk = this.chunks.find(isBelow);
+      return chunk && this.rows(chunk).find(isBelow);
+    }
+
+    #begin(chunks, first, last) {
+      this.#turn += 1;
+      this.#box.replaceChildren();
+      Object.assign(this, { first, last: first - 1 });
+      this.#rows = 0;
+      this.#append(chunks, last);
+    }
+
+    #append(chunks, last) {
+      const shown = chunks.filter((chunk) => this.#fit(chunk, (number) => number > this.last));
+      this.#box.append(...shown);
+      this.last = Math.max(this.last, last);
+      if (this.#rows > MOST) this.isFollowing ? this.#trimHead() : this.keep(() => this.#trimHead());
+      this.#arrived(shown);
+    }
+
+    #prepend({ chunks, first, last }) {
+      if (last < this.first - 1) return; // the top has gone meanwhile
+      const shown = chunks.filter((chunk) => this.#fit(chunk, (number) => number < this.first));
+      this.keep(() => this.#box.prepend(...shown));
+      this.first = Math.min(this.first, first);
+      while (this.#rows > MOST && this.#box.children.length > 1) this.last = firstOf(this.#drop(this.#box.lastElementChild)) - 1;
+      this.#arrived(shown);
+    }
+
+    #trimHead() {
+      while (this.#rows > MOST && this.#box.children.length > 1) this.first = lastOf(this.#drop(this.#box.firstElementChild)) + 1;
+    }
+
+    #drop(chunk) {
+      this.#rows -= chunk.children.length;
+      chunk.remove();
+      return chunk;
+    }
+
+    // Leave out the rows that are here already, and those that nobody wants to see; false if that is all of them.
+    #fit(chunk, isNew) {
+      for (const row of this.rows(chunk)) {
+        const isWanted = panel.dataset.only !== "stderr" || row.matches(".log__line--stderr");
+        if (!isWanted || !isNew(this.number(row))) row.remove();
+      }
+      chunk.dataset.lines = chunk.children.length;
+      this.#rows += chunk.children.length;
+      return chunk.children.length > 0;
+    }
+
+    #arrived(parts) {
+      for (const [number, html] of this.#late) {
+        if (parts.some((part) => firstOf(part) <= number && number <= lastOf(part))) this.#rewrite(number, html);
+      }
+      this.tell("log:lines", parts);
+    }
+
+    #rewrite(number, html) {
+      const template = document.createElement("template");
+      template.innerHTML = html;
+      this.row(number)?.replaceWith(template.content);
+    }
+
+    async #ask(where) {
+      const address = new URL(panel.dataset.linesUrl, location);
+      for (const [name, value] of Object.entries(where)) address.searchParams.set(name, value);
+      if (panel.dataset.only) address.searchParams.set("only", panel.dataset.only);
+      try {
+        const response = await fetch(address);
+        if (!response.ok) throw new Error(`status ${response.status}`);
+        return this.#read(response.headers, await response.text());
+      } catch {
+        this.tell("log:trouble");
       }
     }
 
-    // Up is the reader's own movement, unless lines have gone: ours goes to the end alone, and new lines move nobody.
-    lines.addEventListener("scroll", () => {
-      if (lines.scrollTop < lastTop && lines.scrollHeight >= lastHeight) isFollowing = false;
-      else if (isAtEnd()) isFollowing = true;
-      remember();
-      showFollow();
-    }, { passive: true });
-    // Heard before it scrolls: one more step of ours to the end would cut the wheel's movement short.
-    lines.addEventListener("wheel", (event) => { if (event.deltaY < 0 && lines.scrollTop > 0) isFollowing = false; }, { passive: true });
-    follow.addEventListener("click", () => { isFollowing = true; toEnd(); showFollow(); lines.focus(); });
-    new ResizeObserver(plan).observe(lines);
-    if (isFollowing) toEnd();
-    if (!stream) return;
-
-    function say(words) {
-      connection.textContent = words;
-      connection.hidden = !words;
+    #read(headers, html) {
+      const template = document.createElement("template");
+      template.innerHTML = html;
+      const [first, last, count] = ["First", "Last", "Count"].map((name) => Number(headers.get(`Log-${name}`)));
+      this.tail = Math.max(this.tail, count);
+      return { chunks: [...template.content.querySelectorAll(".log__chunk")], first, last };
     }
-
-    new MutationObserver(plan).observe(lines, { childList: true });
-    stream.addEventListener("htmx:after:sse:connection", () => say(""));
-    function end(words) {
-      hasEnded = true;
-      say(words);
-    }
-
-    function explain(status) {
-      if (REFUSED.includes(status)) end("You are signed out, or may not see this run any more. Reload the page to sign in.");
-      else say("Connection lost, trying again…");
-    }
-
-    stream.addEventListener("htmx:sse:error", (event) => explain(event.detail.status));
-    stream.addEventListener("htmx:before:sse:connection", (event) => { if (hasEnded) event.preventDefault(); });
-    stream.addEventListener("done", () => end(""));
-    // htmx begins a tick after its own script; an extension that comes later has missed the beginning.
-    let hasAsked = false;
-    stream.addEventListener("htmx:before:request", () => { hasAsked = true; });
-    addEventListener("load", () => setTimeout(() => {
-      const isAsking = stream._htmx?.sse || stream.classList.contains(htmx.config.requestClass);
-      if (!hasAsked && !isAsking) htmx.process(stream, true);
-    }));
-    // The extension reconnects what was connected once; that first time is ours to repeat.
-    stream.addEventListener("htmx:finally:request", (event) => {
-      if (hasEnded || stream._htmx?.sse) return;
-      explain(event.detail.ctx.response?.status);
-      if (!hasEnded) setTimeout(() => htmx.trigger(stream, "connect"), RETRY);
-    });
   }
 
-  for (const panel of document.querySelectorAll("[data-log]")) setUp(panel);
+  window.runbookweb = { ...window.runbookweb, log: new Log() };
 })();

@@ -53,13 +53,27 @@ TABLE = {
     "runbooks": Row("/runbooks/", "302 200 200 200 200", IGNORED),
     "runbook": Row("/runbooks/guarded.md/", "302 200 200 200 200", IGNORED),
     "start": Row("/runbooks/guarded.md/runs/", "302 403 302 302 403", IGNORED, "POST"),
+    "favourite": Row("/runbooks/guarded.md/favourite/", "302 302 302 302 302", IGNORED, "POST"),
+    "check": Row("/runbooks/guarded.md/check/", "401 403 200 200 403", IGNORED, "POST"),
     "runs": Row("/runs/", "302 200 200 200 200", IGNORED),
+    "active-runs": Row("/runs/active/", "302 200 200 200 200", IGNORED),
+    "compare": Row("/runs/compare/?a={run}&b={run}", "302 404 200 200 404", IGNORED),
     "run": Row("/runs/{run}/", "302 404 200 200 404", IGNORED),
     "events": Row("/runs/{run}/events/", "401 404 200 200 404", IGNORED),
     "log": Row("/runs/{run}/log.txt", "401 404 200 200 404", IGNORED),
+    "log-json": Row("/runs/{run}/log.json", "401 404 200 200 404", IGNORED),
+    "lines": Row("/runs/{run}/lines/?end=1", "401 404 200 200 404", IGNORED),
+    "search": Row("/runs/{run}/search/?q=dba", "401 404 200 200 404", IGNORED),
     "cancellation": Row("/runs/{run}/cancellation/", "302 404 302 302 404", IGNORED, "POST"),
     "pin": Row("/runs/{run}/pin/", "302 404 302 302 404", IGNORED, "POST"),
+    "state": Row("/runs/{run}/state/", "302 404 200 200 404", IGNORED),
+    "note": Row("/runs/{run}/note/", "302 404 302 302 404", IGNORED, "POST"),
+    "difference": Row("/runs/{run}/difference/", "302 404 200 200 404", IGNORED),
+    "output": Row("/runs/{run}/outputs/report.txt", "401 404 200 200 404", IGNORED),
+    "usage": Row("/usage/", "302 200 200 200 200", IGNORED),
     "configuration": Row("/configuration/", "302 200 200 200 200", IGNORED),
+    "doctor": Row("/doctor/", "302 200 200 200 200", IGNORED),
+    "doctor-stream": Row("/doctor/stream/", "401 200 200 200 200", "401 200 200 200 200"),
     "login": Row("/login/", "200 200 200 200 200", IGNORED),
     "auth-login": Row("/auth/login", "302 302 302 302 302", IGNORED),
     "single-sign-on": Row("/oidc/start/", "404 404 404 404 404", IGNORED),
@@ -122,7 +136,7 @@ def test_every_address_has_a_row():
 
 @pytest.mark.parametrize("name", TABLE)
 def test_a_row_asks_the_address_that_it_is_named_after(name):
-    path, method = TABLE[name].address.format(run=1), TABLE[name].method
+    path, method = TABLE[name].address.format(run=1).partition("?")[0], TABLE[name].method
     routes = SOCKETS if method == "WEBSOCKET" else STREAMS
     streamed_as = [route.name for route in routes if route.pattern.match(path[1:])]
     found = streamed_as or [resolve(path).view_name, resolve(path).namespace]
@@ -138,6 +152,8 @@ def run(library, a_runbook) -> Run:
 def a_run_of(runbook: str) -> Run:
     run = Run.objects.create(runbook=runbook, actor="dora", timeout=600, state=State.SUCCEEDED, source="# guarded")
     folder.prepare(run.folder)
+    (run.folder / "outputs").mkdir()
+    (run.folder / "outputs/report.txt").write_text("of the dba")
     return run
 
 

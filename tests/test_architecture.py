@@ -19,9 +19,11 @@ ARROWS = {
     "runbooks.library": {"access", "document", "models"},
     "runbooks.output": {"access", "models", "threads"},
     "runbooks.execution": {"access", "document", "library", "models", "output", "threads"},
-    "runbooks.admin": {"models"},
+    "runbooks.admin": {"models", "templatetags", "threads"},
     "runbooks.api": {"access", "document", "execution", "library", "models", "output", "threads"},
-    "runbooks.web": {"access", "document", "execution", "library", "models", "output", "threads"},
+    "runbooks.web": {
+        *("access", "document", "execution", "library", "models", "output", "templatetags", "threads", "typical"),
+    },
 }
 
 

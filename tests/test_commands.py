@@ -361,6 +361,32 @@ def test_a_confirmed_run_runs_with_a_claim(ready):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"ran\n", b"")
 
 
+def test_a_reason_is_kept_with_the_run(ready):
+    ready.add("asked", "echo ran", settings={"confirm": "true"})
+    assert ready("execute", "asked", "--confirm", "--reason", "the replica lags").returncode == 0
+    assert ready.query("reason, address") == [("the replica lags", "")]
+
+
+LOADS = {"requirements": {"DUMP": "{type: file}"}}
+
+
+@pytest.mark.parametrize(("given", "printed"), [("@dump.sql", "dump.sql\n\xff\n"), ("text", "DUMP.txt\ntext")])
+def test_a_file_is_given_by_its_path_or_as_its_text(ready, tmp_path, given, printed):
+    ready.add("load", 'basename "$DUMP"; cat "$DUMP"', **LOADS)
+    (tmp_path / "dump.sql").write_bytes(b"\xff\n")
+    done = ready("execute", "load", f"DUMP={given}", cwd=tmp_path)
+    assert (done.returncode, done.stdout.decode("latin-1"), done.stderr) == (0, printed, b"")
+
+
+@pytest.mark.parametrize("path", ["nowhere", ".", ""])
+def test_a_file_that_cannot_be_read_is_a_sentence_on_stderr(ready, tmp_path, path):
+    ready.add("load", "echo ran", **LOADS)
+    done = ready("execute", "load", f"DUMP=@{path}", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"DUMP: ")
+    assert b"cannot be read: " in done.stderr
+
+
 def test_execute_without_migrations_says_what_to_do(shell):
     shell.add("asked", "echo ran")
     done = shell("execute", "asked")

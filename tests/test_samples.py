@@ -29,6 +29,7 @@ ENDINGS = {
     "Colours-and-progress.md": ({}, 0, "\r[####################] 100 %", "This line went to stderr"),
     "Failing.md": ({}, 3, "maintenance window", "error: the maintenance window is closed"),
     "Count-log-levels.md": ({}, 0, "INFO           2", ""),
+    "Form-with-every-type.md": ({"HOSTS": "web-2\nworker-1"}, 0, "Host:       web-2\nHost:       worker-1\nNotes:", ""),
     "database/Restart-replica.md": ({"REPLICA_PASSWORD": "opensesame"}, 0, "replica-1 answers", ""),
     "Disk-usage-report.md": ({"MOUNT_POINT": str(SAMPLES), "THRESHOLD": "100"}, 0, str(SAMPLES), ""),
 }

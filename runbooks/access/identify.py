@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
 from importlib import import_module
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
 from django.contrib import auth
@@ -105,14 +105,23 @@ def next_path(request: HttpRequest) -> str:
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
-    page = reverse("login")
-    if request.htmx:
-        # A redirect would be followed by the browser, and the sign-in page put into the middle of this one.
-        return HttpResponseClientRedirect(page)
-    # Only a page can be gone back to; a form that was sent cannot.
-    if request.method in ("GET", "HEAD"):
-        page += "?" + urlencode({"next": request.get_full_path()}, safe="/")
-    return HttpResponseRedirect(page)
+    page, back = reverse("login"), _page_of(request)
+    if back:
+        page += "?" + urlencode({"next": back}, safe="/")
+    # A redirect would be followed by the browser, and the sign-in page put into the middle of this one.
+    return HttpResponseClientRedirect(page) if request.htmx else HttpResponseRedirect(page)
+
+
+def _page_of(request: HttpRequest) -> str:
+    """The page that somebody is on: a fragment of it cannot be gone back to, nor a form that was sent."""
+    if request.method in ("GET", "HEAD") and not request.htmx:
+        return request.get_full_path()
+    try:
+        page = urlsplit(request.headers.get("HX-Current-URL" if request.htmx else "Referer", ""))
+    except ValueError:
+        return ""
+    is_ours = page.netloc == request.get_host()
+    return urlunsplit(("", "", page.path, page.query, page.fragment)) if is_ours else ""
 
 
 def _remember(request: HttpRequest) -> None:

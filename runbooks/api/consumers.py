@@ -97,6 +97,8 @@ class Execute(Followed):
             runbook_for(actor, self.scope["url_route"]["kwargs"]["rb"]),
             values=asked.env_vars,
             is_confirmed=asked.confirm,
+            reason=asked.reason,
+            address=(self.scope.get("client") or ("",))[0],
             parent=self.token.run,
             stack=_stack(self.header(b"x-recursion-stack")),
             key=self.header(b"idempotency-key"),

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from runbooks.access import development
+from runbooks.execution import control
 from runbooks.models import State
 
 NO_NUL = r"^[^\x00]*$"  # a database may not take one
@@ -82,6 +83,7 @@ class ExecuteBody(ValidateBody):
     """Values to run a runbook with."""
 
     confirm: bool = Field(default=False, description="needed by runbooks that want to be confirmed")
+    reason: str = Field(default="", max_length=control.LONGEST_REASON, description="why, kept with the run")
 
 
 class PinBody(_Sent):

@@ -7,13 +7,15 @@ import yaml
 from runbooks.document.block import Block, is_empty
 from runbooks.document.inputs import refused_path
 from runbooks.document.patterns import BadPattern, Patterns, TooSlow
-from runbooks.document.runbook import TYPES, Requirement, Settings
-from runbooks.document.values import is_refused_name, misfit, normal
+from runbooks.document.runbook import TYPES, Requirement, Settings, looks_secret
+from runbooks.document.values import is_one_line, is_refused_name, misfit, normal
 
 REQUIREMENT_KEYS = ("description", "type", "default", "choices", "pattern", "required", "secret")
 SETTINGS_KEYS = ("timeout", "concurrency", "confirm")
 LONGEST_TIMEOUT = 30 * 24 * 60 * 60
 MOST_PATHS = 500
+WITH_CHOICES = ("choice", "multichoice")
+NOT_OF_A_FILE = ("default", "choices", "pattern")
 
 
 def requirements(block: Block) -> tuple[Requirement, ...]:
@@ -73,11 +75,13 @@ def _requirement(block: Block, name: str, node: yaml.Node, patterns: Patterns) -
     entries = block.entries(node, shape=f"a description, or a mapping with {', '.join(REQUIREMENT_KEYS)}")
     _report_unknown(block, entries, REQUIREMENT_KEYS)
     nodes = {key: value for key, (_, value) in entries.items()}
-    texts = {key: block.text(nodes[key]) for key in ("description", "default", "pattern") if key in nodes}
+    texts = {key: block.text(nodes[key]) for key in ("description", "pattern") if key in nodes}
+    type = _type(block, nodes)
     requirement = Requirement(
         name,
         **texts,
-        type=_type(block, nodes),
+        type=type,
+        default=_default(block, nodes["default"], type=type) if "default" in nodes else "",
         choices=block.texts(nodes["choices"], shape="a list of choices") if "choices" in nodes else (),
         required=block.flag(nodes["required"], default=True) if "required" in nodes else True,
         # What cannot be read is kept secret: the other way would show it.
@@ -96,12 +100,20 @@ def _type(block: Block, nodes: dict[str, yaml.Node]) -> str:
     return "text"
 
 
+def _default(block: Block, node: yaml.Node, *, type: str) -> str:
+    if type == "multichoice" and isinstance(node, yaml.SequenceNode):
+        return "\n".join(block.texts(node, shape="a list of choices"))
+    return block.text(node)
+
+
 def _checked(
     block: Block, node: yaml.Node, nodes: dict[str, yaml.Node], requirement: Requirement, patterns: Patterns
 ) -> Requirement:
     """The requirement with its pattern known to compile and its default as a script expects it."""
-    if requirement.type == "choice" and not requirement.choices:
-        block.report(nodes.get("choices", node), f"{requirement.name} needs a list of choices.")
+    if requirement.type == "file":
+        return _checked_file(block, node, nodes, requirement)
+    if requirement.type in WITH_CHOICES:
+        _check_choices(block, nodes.get("choices", node), requirement)
     requirement = replace(requirement, default=normal(requirement, requirement.default))
     try:
         if requirement.pattern:
@@ -119,6 +131,27 @@ def _checked(
         message = "this is the default of a secret, for everybody to read; leave it out."
         block.report(nodes["default"], message, severity="warning")
     return requirement
+
+
+def _check_choices(block: Block, node: yaml.Node, requirement: Requirement) -> None:
+    if not requirement.choices:
+        block.report(node, f"{requirement.name} needs a list of choices.")
+    if requirement.type == "multichoice" and any(not is_one_line(choice) for choice in requirement.choices):
+        block.report(node, "each choice is one line, and not empty: the script gets those that are chosen one a line.")
+
+
+def _checked_file(block: Block, node: yaml.Node, nodes: dict[str, yaml.Node], requirement: Requirement) -> Requirement:
+    """The requirement without what a file cannot have."""
+    for key in NOT_OF_A_FILE:
+        if key in nodes:
+            block.report(nodes[key], f"a file has no {key}; leave it out.")
+    if looks_secret(requirement.name):
+        block.report(
+            node, f"{requirement.name} is the name of a secret, and a file is none: the log shows it; rename it."
+        )
+    elif requirement.secret:
+        block.report(nodes["secret"], "a file is no secret, for the log shows what is in it; leave this out.")
+    return replace(requirement, default="", choices=(), pattern="")
 
 
 def _paths(block: Block, node: yaml.Node) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Colours for a document's code, as classes; code that would take too long to colour stays plain."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from html import escape
 
 import pygments
@@ -41,6 +41,13 @@ class Highlighter:
         if language in ("", "text") or len(code) > self.left or self.seconds <= 0:
             return False
         return all(len(line) <= LONGEST_LINE for line in code.split("\n"))
+
+
+def with_wrong_lines(html: str, wrong: Collection[int], *, first: int = 1) -> str:
+    """Highlighted code whose wrong lines are marked, counted from the number of the first."""
+    # Pygments ends each of its spans at the end of a line.
+    lines = enumerate(html.split("\n"), first)
+    return "\n".join(f'<span class="wrong">{line}</span>' if number in wrong else line for number, line in lines)
 
 
 def _tokens(lexer: Lexer, code: str, *, until: float) -> Iterator[tuple[object, str]]:

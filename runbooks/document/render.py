@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.ruler import StateBase
 from markdown_it.token import Token
 
-from runbooks.document.highlight import Highlighter
+from runbooks.document.highlight import Highlighter, with_wrong_lines
 
 # Deeply nested markdown takes longer than linear time, and every other request would wait for it.
 PARSE_SECONDS = 0.4
@@ -23,8 +23,19 @@ LONGEST_SUMMARY_SOURCE = 4_000
 ALIGNMENT = re.compile(r"text-align:(left|center|right)")
 
 
-def render(markdown: str, *, ids: str = "doc") -> str:
-    """The markdown as HTML; heading ids begin with ids, so that no heading can pose as an element of the page."""
+def render(
+    markdown: str,
+    *,
+    ids: str = "doc",
+    has_links: bool = False,
+    below: Mapping[int, str] | None = None,
+    wrong: Collection[int] = (),
+) -> str:
+    """The markdown as HTML; heading ids begin with ids, so that no heading can pose as an element of the page.
+
+    Each heading may have a link to itself; below those in certain lines stands HTML of ours; wrong lines of code are
+    marked.
+    """
     if len(markdown) > LONGEST_RENDERED:
         return f"<pre>{escape(markdown)}</pre>"
     try:
@@ -32,11 +43,14 @@ def render(markdown: str, *, ids: str = "doc") -> str:
     except TimeoutError:
         return f"<pre>{escape(markdown)}</pre>"
     _lower_headings(tokens, ids)
+    if has_links:
+        _link_headings(tokens)
+    tokens = _with_html(tokens, below or {})
     for token in tokens:
         _align_by_class(token)
         for child in token.children or ():
             _guard_link(child, ids)
-    return _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {"highlighter": Highlighter()})
+    return _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {"highlighter": Highlighter(), "wrong": wrong})
 
 
 def plain(markdown: str) -> str:
@@ -61,6 +75,8 @@ def _fence(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: o
     code, info = tokens[index].content, unescapeAll(tokens[index].info).split(maxsplit=1)
     language = info[0] if info else ""
     spans = env["highlighter"].html(code, language)
+    if env["wrong"] and tokens[index].map:
+        spans = with_wrong_lines(spans, env["wrong"], first=tokens[index].map[0] + 2)
     return f'<pre class="highlight"><code class="language-{escape(language) or "text"}">{spans}</code></pre>\n'
 
 
@@ -94,6 +110,32 @@ def _lower_headings(tokens: Sequence[Token], ids: str) -> None:
             token.attrSet("id", f"{ids}-{slug}" if used[slug] == 1 else f"{ids}-{slug}-{used[slug]}")
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+
+
+def _link_headings(tokens: Sequence[Token]) -> None:
+    for heading, text in pairwise(tokens):
+        if heading.type == "heading_open":
+            title = escape(" ".join("".join(_texts(text.children or ())).split()))
+            address = escape(f"#{heading.attrs['id']}")
+            link = f' <a class="document__link" href="{address}" aria-label="Link to {title}">#</a>'
+            text.children = [*(text.children or ()), _html(link, "html_inline")]
+
+
+def _with_html(tokens: Sequence[Token], below: Mapping[int, str]) -> list[Token]:
+    """The tokens, with HTML of ours below the headings in these lines of the text."""
+    more, line = [], 0
+    for token in tokens:
+        more.append(token)
+        if token.type == "heading_open" and token.map:
+            line = token.map[0] + 1
+        elif token.type == "heading_close" and line in below:
+            more.append(_html(below[line], "html_block"))
+    return more
+
+
+def _html(content: str, type: str) -> Token:
+    """A piece of HTML that is ours: the parser makes none of an author's."""
+    return Token(type, "", 0, content=content)
 
 
 def _slug(title: str) -> str:

@@ -7,7 +7,7 @@ LARGEST_FILE = 1024 * 1024
 Severity = Literal["error", "warning"]
 
 SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")
-TYPES = ("text", "multiline", "number", "boolean", "choice", "secret")
+TYPES = ("text", "multiline", "number", "boolean", "choice", "multichoice", "date", "file", "secret")
 
 
 def looks_secret(name: str) -> bool:
@@ -30,7 +30,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Requirement:
-    """A variable that the script needs; a type of secret is stored as text with secret set."""
+    """A variable that the script needs; a type of secret is stored as text with secret set.
+
+    The value of a multichoice is the chosen ones in the order of the choices, one a line.
+    """
 
     name: str
     description: str = ""
@@ -82,6 +85,11 @@ class Runbook:
 
     def requirement(self, name: str) -> Requirement | None:
         return next((requirement for requirement in self.requirements if requirement.name == name), None)
+
+    @property
+    def files(self) -> tuple[Requirement, ...]:
+        """What is asked for as a file."""
+        return tuple(requirement for requirement in self.requirements if requirement.type == "file")
 
     @property
     def errors(self) -> tuple[Problem, ...]:

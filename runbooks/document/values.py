@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date
 
 from runbooks.document.patterns import Patterns, TooSlow
 from runbooks.document.runbook import Requirement, Runbook
@@ -16,10 +17,12 @@ REFUSED_NAMES = (
 REFUSED_BEGINNINGS = ("LD_", "DYLD_", "BASH_", "PYTHON", "PERL5", "GIT_")
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
+DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1"), "true"),
     **dict.fromkeys(("false", "no", "off", "0"), "false"),
 }
+NEEDED = {"multichoice": "choose at least one.", "file": "a file is needed."}
 LARGEST_VALUE = 32 * 1024
 LARGEST_TOTAL = 256 * 1024
 MOST_STRAYS = 100  # a run keeps a warning for each, and lists of runs show them
@@ -64,7 +67,7 @@ def checked_values(runbook: Runbook, given: Mapping[str, str], *, provided: Mapp
             continue
         if not given.get(name) and name in provided:
             continue
-        value = normal(requirement, given.get(name) or requirement.default)
+        value = normal(requirement, _given(requirement, given))
         total += len(value.encode("utf-8", "replace"))
         if message := _misfit_in_time(requirement, value, patterns):
             errors[name] = message
@@ -76,19 +79,43 @@ def checked_values(runbook: Runbook, given: Mapping[str, str], *, provided: Mapp
     return values
 
 
+def _given(requirement: Requirement, given: Mapping[str, str]) -> str:
+    # Who unticks every box means none of them, and must not get those that were ticked at first.
+    if requirement.type == "multichoice" and requirement.name in given:
+        return given[requirement.name]
+    return given.get(requirement.name) or requirement.default
+
+
 def normal(requirement: Requirement, value: str) -> str:
     """The value as a script expects it: browsers send CRLF from a text area, and `on` for a ticked box."""
     if requirement.type == "multiline":
         return value.replace("\r\n", "\n")
+    if requirement.type == "multichoice":
+        return _in_order(requirement.choices, lines(value))
     if requirement.type == "boolean":
         return BOOLEANS.get(value.lower(), value)
     return value
 
 
+def lines(value: str) -> list[str]:
+    """What is chosen, of the value of a multichoice."""
+    return [line for line in value.replace("\r\n", "\n").split("\n") if line]
+
+
+def is_one_line(text: str) -> bool:
+    """Whether a text can be one line of several."""
+    return bool(text) and "\n" not in text and "\r" not in text
+
+
+def _in_order(choices: tuple[str, ...], chosen: list[str]) -> str:
+    unknown = [line for line in chosen if line not in choices]
+    return "\n".join([*(choice for choice in dict.fromkeys(choices) if choice in chosen), *unknown])
+
+
 def misfit(requirement: Requirement, value: str, patterns: Patterns) -> str | None:
     """Why the value does not fit the requirement, as a sentence, or None; TooSlow if its pattern cannot tell."""
     if not value:
-        return "a value is needed." if requirement.required else None
+        return NEEDED.get(requirement.type, "a value is needed.") if requirement.required else None
     if "\0" in value:
         return "a value cannot contain a NUL character."
     if any("\ud800" <= char <= "\udfff" for char in value):
@@ -106,15 +133,29 @@ def _misfit_in_time(requirement: Requirement, value: str, patterns: Patterns) ->
 
 
 def _misfit_of_type(requirement: Requirement, value: str, patterns: Patterns) -> str | None:
-    if requirement.choices and value not in requirement.choices:
-        return f"choose one of: {', '.join(requirement.choices)}."
+    if requirement.choices and not set(_chosen(requirement, value)) <= set(requirement.choices):
+        how = "among" if requirement.type == "multichoice" else "one of"
+        return f"choose {how}: {', '.join(requirement.choices)}."
     if requirement.type == "number" and not NUMBER.fullmatch(value):
         return "this must be a number, such as 5 or 0.25."
     if requirement.type == "boolean" and value not in ("true", "false"):
         return "this must be true or false."
-    if requirement.pattern and not patterns.fit(requirement.pattern, value):
+    if requirement.type == "date" and not _is_date(value):
+        return "this must be a day of the calendar, such as 2026-11-22."
+    if requirement.pattern and not all(patterns.fit(requirement.pattern, one) for one in _chosen(requirement, value)):
         return f"this does not fit the pattern {requirement.pattern}"
     return None
+
+
+def _chosen(requirement: Requirement, value: str) -> list[str]:
+    return lines(value) if requirement.type == "multichoice" else [value]
+
+
+def _is_date(value: str) -> bool:
+    try:
+        return bool(DATE.fullmatch(value) and date.fromisoformat(value))
+    except ValueError:
+        return False
 
 
 def _stray_problem(name: str, provided: Mapping[str, str]) -> str | None:

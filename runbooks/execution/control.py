@@ -16,20 +16,27 @@ from runbooks.access import rules
 from runbooks.access.actor import Actor
 from runbooks.document.parse import without_history
 from runbooks.document.validate import InvalidValues, checked_values, stray_warnings, strays
-from runbooks.execution import ancestry, folder, idempotency, sealing
+from runbooks.execution import ancestry, folder, idempotency, sealing, uploads
 from runbooks.execution.ancestry import Recursion as Recursion
 from runbooks.execution.environment import provided_values
 from runbooks.execution.idempotency import BadKey as BadKey  # for those who start runs, as the exceptions below
 from runbooks.execution.idempotency import KeyReused as KeyReused
+from runbooks.execution.launch import GRACE as GRACE  # for those who show how a run is being ended
 from runbooks.execution.outcomes import tell
 from runbooks.execution.queue import waits_for as waits_for  # for those who show runs
+from runbooks.execution.revision import revision_of
 from runbooks.execution.settle import settle_refused
+from runbooks.execution.uploads import Upload as Upload
 from runbooks.library import LibraryRunbook
 from runbooks.models import Run, State, runs_folder
 from runbooks.output.watch import ring
 from runbookweb import correlation, database, drain, metrics
 
 RUNNER = "runner"  # the channel that runners listen on
+SHOWN = sealing.SHOWN  # what a run's values have in the place of a secret
+LARGEST_FILES = uploads.LARGEST
+LONGEST_REASON = 500
+LONGEST_ADDRESS = Run._meta.get_field("address").max_length
 logger = logging.getLogger(__name__)
 
 
@@ -54,20 +61,26 @@ def start_run(
     runbook: LibraryRunbook,
     *,
     values: Mapping[str, str],
+    files: Mapping[str, Upload] = {},
     is_confirmed: bool = False,
+    reason: str = "",
+    address: str = "",
     parent: int | None = None,
     stack: Sequence[str] = (),
     key: str = "",
 ) -> Run:
     """Queue a run of this runbook; with a key that has started one already, this is that one.
 
-    Raises rules.Refused (recorded as a refused run), Recursion, NotConfirmed, CannotRun, Draining, BadKey, KeyReused
-    or document.validate.InvalidValues.
+    The reason, and the network address from which it is asked for, are recorded with it. Raises rules.Refused (recorded
+    as a refused run), Recursion, NotConfirmed, CannotRun, Draining, BadKey, KeyReused or
+    document.validate.InvalidValues.
     """
     if drain.is_draining():
         raise Draining(drain.SENTENCE)
     _check_claims(actor, runbook, parent=parent)
     _check_ancestry(runbook, parent=parent, stack=stack)
+    uploaded = _uploaded(runbook, values, files)
+    values = _told(values, uploaded)
     start = idempotency.start_of(actor.id, key, runbook=runbook.path, values=values, is_confirmed=is_confirmed)
     if earlier := start.earlier_run():
         return _worth_waiting_for(earlier, parent=parent)
@@ -76,18 +89,46 @@ def start_run(
     if runbook.errors:
         raise CannotRun("This runbook cannot run: " + "; ".join(str(problem) for problem in runbook.errors))
     wanted = runbook.runbook.settings
-    limits = {"timeout": wanted.timeout or settings.SCRIPT_TIMEOUT_SECONDS, "concurrency": wanted.concurrency}
-    source = without_history(runbook.source)
-    return _record(actor, runbook, start, source=source, parent_id=parent, **limits, **_given(runbook, values))
+    fields = {"timeout": wanted.timeout or settings.SCRIPT_TIMEOUT_SECONDS, "concurrency": wanted.concurrency}
+    fields |= {
+        "source": without_history(runbook.source),
+        "reason": one_line(reason),
+        "address": address[:LONGEST_ADDRESS],
+    }
+    return _record(actor, runbook, start, uploaded, parent_id=parent, **fields, **_given(runbook, values))
 
 
-def misfits(runbook: LibraryRunbook, values: Mapping[str, str]) -> dict[str, str]:
+def one_line(reason: str) -> str:
+    """A reason as it is recorded."""
+    return " ".join("".join(char if char.isprintable() else " " for char in reason).split())[:LONGEST_REASON]
+
+
+def misfits(runbook: LibraryRunbook, values: Mapping[str, str], files: Mapping[str, Upload] = {}) -> dict[str, str]:
     """What a start with these values would refuse, by variable; nothing is started."""
+    of_files: dict[str, str] = {}
     try:
-        checked_values(runbook.runbook, values, provided=provided_values())
+        values = _told(values, uploads.taken(runbook.runbook, values, files))
     except InvalidValues as invalid:
-        return invalid.errors
-    return {}
+        of_files = invalid.errors
+    try:
+        sent = {**values, **dict.fromkeys(files, "a file"), **of_files}
+        checked_values(runbook.runbook, sent, provided=provided_values())
+    except InvalidValues as invalid:
+        return {**invalid.errors, **of_files}
+    return of_files
+
+
+def _uploaded(runbook: LibraryRunbook, values: Mapping[str, str], files: Mapping[str, Upload]) -> Mapping[str, Upload]:
+    try:
+        return uploads.taken(runbook.runbook, values, files)
+    except InvalidValues:
+        # With what is wrong with the values, or that would be said only when the files are put right.
+        raise InvalidValues(misfits(runbook, values, files)) from None
+
+
+def _told(values: Mapping[str, str], uploaded: Mapping[str, Upload]) -> dict[str, str]:
+    """The values as they are checked and recorded: of a file what it is, and not what is in it."""
+    return {**values, **{name: str(upload) for name, upload in uploaded.items()}}
 
 
 def cancel_run(actor: Actor, run: Run) -> None:
@@ -106,6 +147,7 @@ def _ask_to_end(actor: Actor, run: Run) -> bool:
     """Ask one run to end; False means that it has ended, or never began, and that no others need to be asked."""
     asked = {"cancelled_at": timezone.now(), "cancelled_by": actor.id}
     if run.move(State.QUEUED, state=State.CANCELLED, ended_at=timezone.now(), sealed_values=None, **asked):
+        uploads.forget(run)
         tell(run)
         ring(run.folder)
     elif Run.objects.filter(pk=run.pk, state=State.RUNNING, cancelled_at=None).update(**asked):
@@ -173,9 +215,17 @@ def _given(runbook: LibraryRunbook, values: Mapping[str, str]) -> dict[str, obje
     }
 
 
-def _record(actor: Actor, runbook: LibraryRunbook, start: idempotency.Start | None = None, **fields: object) -> Run:
+def _record(
+    actor: Actor,
+    runbook: LibraryRunbook,
+    start: idempotency.Start | None = None,
+    uploaded: Mapping[str, Upload] = {},
+    **fields: object,
+) -> Run:
     claims = {claim: list(values) for claim, values in actor.claims.items()}
     fields |= {"runbook": runbook.path, "actor": actor.id, "claims": claims, "correlation_id": correlation.current()}
+    revision = revision_of(runbook)
+    fields |= {"revision": revision.commit, "is_dirty": revision.is_dirty}
     try:
         with transaction.atomic():
             ancestry.lock_parent(fields["parent_id"])
@@ -186,6 +236,7 @@ def _record(actor: Actor, runbook: LibraryRunbook, start: idempotency.Start | No
             if run.is_active:
                 # Made before anybody can know of the run, so that readers can wait in it for the first line.
                 folder.prepare(run.folder)
+                uploads.keep(run.folder, uploaded)
     except ancestry.ParentEnded as problem:
         raise CannotRun(str(problem)) from None
     except OSError as problem:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from runbooks.document.runbook import Runbook
 from runbooks.document.validate import BadInput, NoInterpreter, interpreter
-from runbooks.execution import folder, sealing, workspace
+from runbooks.execution import folder, sealing, uploads, workspace
 from runbooks.execution.environment import environment, provided_secrets, run_token
 from runbooks.execution.forkserver import ForkServer
 from runbooks.execution.outcomes import tell
@@ -80,7 +80,9 @@ def start(run: Run, lock: int) -> int:
     stays the caller's to close.
     """
     try:
-        return _start_supervisor(run, lock)
+        pid = _start_supervisor(run, lock)
+        uploads.forget(run)
+        return pid
     except NotStarted as problem:
         reason = problem
     except OSError as problem:
@@ -91,6 +93,7 @@ def start(run: Run, lock: int) -> int:
         # Without an end it would be taken and fail again for ever.
         logger.exception("Run %s could not be started", run.pk)
         reason = NotStarted("an error in Runbookweb itself; its log says more")
+    uploads.forget(run)
     tell_why(run, reason)
     raise reason
 
@@ -105,6 +108,7 @@ def fail_in_the_queue(run: Run, reason: str) -> None:
     """End a run that waits and cannot be started, now or ever."""
     ended = {"ended_at": timezone.now(), "return_code": 127, "sealed_values": None}
     if run.move(State.QUEUED, state=State.FAILED, warnings=[f"could not start: {reason}"], **ended):
+        uploads.forget(run)
         if run.parent_id:
             parent = Run(pk=run.parent_id)
             folder.note(parent, f"{run.runbook} #{run.pk} could not start: {reason}")
@@ -120,13 +124,13 @@ def _start_supervisor(run: Run, lock: int) -> int:
     secrets = _unsealed(run)
     token = run_token(run, grace=GRACE)
     try:
-        workspace.make(run, runbook)
+        files = workspace.make(run, runbook)
     except BadInput as problem:
         raise NotStarted(str(problem)) from None
     specification = marshal.dumps(
         {
             "argv": argv,
-            "environment": environment(run, {**run.values, **secrets}, token=token),
+            "environment": environment(run, {**run.values, **secrets, **files}, token=token),
             "folder": str(run.work),
             "timeout": run.timeout,
             "grace": GRACE,

@@ -11,11 +11,13 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
 PREFIX = 37
 STREAMS = {b" stdout ": "stdout", b" stderr ": "stderr"}
+NOT_STDOUT = re.compile(rb"\n(?!.{27} stdout . )(?!\Z)")
 IS_PART = re.compile(rb"^.{27} std(?:out|err) P ", re.MULTILINE)
 
 
@@ -43,6 +45,15 @@ class Written:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The stream of an entry, whether it is a part of a line, and whether it is of the log's own format at all."""
+
+    stream: str
+    is_part: bool
+    is_ours: bool
+
+
 def parse(data: bytes, *, start: int = 0) -> Iterator[Entry]:
     """The entries of whole log lines whose first byte is at this offset.
 
@@ -51,7 +62,7 @@ def parse(data: bytes, *, start: int = 0) -> Iterator[Entry]:
     end = start
     for line in data.removesuffix(b"\n").split(b"\n") if data else ():
         end += len(line) + 1
-        stream = _stream_of(line)
+        stream = stream_of(line)
         if stream:
             yield Entry(line[:27].decode("ascii", "replace"), stream, line[35:36] == b"P", line[PREFIX:], end)
         else:
@@ -68,19 +79,27 @@ def written(data: bytes, *, start: int = 0) -> Iterator[Written]:
     if {line[27:PREFIX] for line in lines} == {b" stdout F "}:  # as most logs are, and three times as fast
         yield Written("stdout", b"\n".join([*(line[PREFIX:] for line in lines), b""]), start + len(data))
         return
-    for stream, group in groupby(lines, key=_stream_of):
+    for stream, group in groupby(lines, key=stream_of):
         frames = list(group)
         start += sum(map(len, frames)) + len(frames)
         yield Written(
-            stream or "stderr", b"".join(_content(line) if stream else line + b"\n" for line in frames), start
+            stream or "stderr", b"".join(content_of(line) if stream else line + b"\n" for line in frames), start
         )
 
 
-def _stream_of(line: bytes) -> str | None:
+def stream_of(line: bytes) -> str | None:
+    """The stream of a log line; None if only another program can have written it."""
     return STREAMS.get(line[27:35]) if line[36:37] == b" " else None
 
 
-def _content(line: bytes) -> bytes:
+@lru_cache(maxsize=1000)
+def frame_kind(frame: bytes) -> Kind:
+    """What the frame of an entry, its bytes from the 28th to the 37th, says of it."""
+    stream = STREAMS.get(frame[:8]) if frame[9:10] == b" " else None
+    return Kind(stream or "stderr", bool(stream) and frame[8:9] == b"P", bool(stream))
+
+
+def content_of(line: bytes) -> bytes:
     return line[PREFIX:] if line[35:36] == b"P" else line[PREFIX:] + b"\n"
 
 
@@ -92,6 +111,24 @@ def count_lines(data: bytes) -> int:
 def has_parts(data: bytes) -> bool:
     """Whether some of these log lines may be parts of lines; a search for bytes alone, for most logs have none."""
     return (b"stdout P " in data or b"stderr P " in data) and bool(IS_PART.search(data))
+
+
+def is_stdout(data: bytes) -> bool:
+    """Whether all of these log lines are of stdout."""
+    return not NOT_STDOUT.search(b"\n" + data)
+
+
+def of_stderr(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where there are entries of stderr in these log lines: from which byte to which."""
+    start = end = 0
+    for match in NOT_STDOUT.finditer(b"\n" + data):
+        if match.start() != end:
+            if end > start:
+                yield start, end
+            start = match.start()
+        end = data.find(b"\n", match.start()) + 1
+    if end > start:
+        yield start, end
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:

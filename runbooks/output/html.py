@@ -1,20 +1,18 @@
-r"""Log entries as HTML lines: colours shown, progress bars in place, everything else made harmless.
+r"""What a script printed as HTML: colours shown, progress bars in place, everything else made harmless.
 
 Of a terminal's language only SGR (colours, bold ...) is understood, from a fixed table, and `\r`; every other sequence
 is dropped and every other control character shown as a picture. Text is escaped before anything is added to it.
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from html import escape
-
-from runbooks.output.entries import Entry, count_lines, has_parts, parse
 
 MAX_LINE = 16 * 1024
 SEQUENCE = re.compile(
     r"\x1b\[([0-9;:]{0,100})m"  # SGR, the one that is kept
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # any other CSI
-    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC (window titles, links), DCS and the like, if they end
+    r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC (window titles, links), DCS and the like, if they end
     r"|\x1b[ -/]*[0-Z\\^-~]"
     r"|\x1b"
 )
@@ -22,7 +20,10 @@ PICTURES = {code: 0x2400 + code for code in range(32) if code not in (9, 10, 27)
 PICTURES |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # C1 controls: some terminals obey them
 # Directional overrides would let a line read differently from what it says.
 PICTURES |= dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD)
+SGR = re.compile(rb"\x1b\[([0-9;:]{0,100})m")
 HARMFUL = re.compile("[" + "".join(re.escape(chr(code)) for code in PICTURES) + "]")
+# Who cannot see the colour is told by a word.
+KINDS = {"stdout": ("", ""), "stderr": (" log__line--stderr", '<span class="visually-hidden">stderr: </span>')}
 ATTRIBUTES = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "inverse", 9: "strike"}
 ENDS = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("inverse",), 29: ("strike",)}
 
@@ -59,6 +60,22 @@ class Style:
                 self._paint(number < 40, number % 10)
             elif 90 <= number <= 97 or 100 <= number <= 107:
                 self._paint(number < 100, number % 10 + 8)
+
+    def after(self, content: bytes) -> "Style":
+        """The style after this content."""
+        if b"\x1b" not in content:
+            return self
+        style = self.copy()
+        found = SGR.findall(content, max(0, content.rfind(b"\x1b[0m"), content.rfind(b"\x1b[m")))
+        # Each sequence sets what it sets, whatever was there: of those that are the same, only the last one matters.
+        for parameters in reversed(dict.fromkeys(reversed(found))):
+            style.apply(parameters.decode())
+        return style
+
+    def copy(self) -> "Style":
+        copy = Style()
+        copy.foreground, copy.background, copy.attributes = self.foreground, self.background, self.attributes
+        return copy
 
     def _paint(self, is_foreground: bool, colour: int | None) -> None:
         if is_foreground:
@@ -108,6 +125,13 @@ def line_html(text: str, style: Style) -> str:
     return "".join(_span(piece, classes) for piece, classes in _after_the_return(pieces))
 
 
+def visible(text: str) -> str:
+    r"""What can be seen of these lines: no colours, and not what a `\r` has made an end of."""
+    if "\r" in text:
+        text = "\n".join(map(_last_on_the_line, text.split("\n")))
+    return SEQUENCE.sub("", text) if "\x1b" in text else text
+
+
 def _after_the_return(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
     r"""What is left on the line of pieces of text in different styles when each `\r` begins it anew."""
     text = "".join(piece for piece, _ in pieces).rstrip("\r")
@@ -128,10 +152,13 @@ def _last_on_the_line(text: str) -> str:
 def _span(text: str, classes: str) -> str:
     if not text:
         return ""
-    if HARMFUL.search(text):
-        text = text.translate(PICTURES)
-    text = escape(text, quote=False)
+    text = escape(pictured(text), quote=False)
     return f'<span class="{classes}">{text}</span>' if classes else text
+
+
+def pictured(text: str) -> str:
+    """The text with a picture for each control character, as it is shown."""
+    return text.translate(PICTURES) if HARMFUL.search(text) else text
 
 
 @dataclass
@@ -149,7 +176,7 @@ class Line:
         r"""Take in more of the line; what a `\r` has made an end of only leaves its colours."""
         start = content.rstrip(b"\r").rfind(b"\r") + 1
         if start or (self.content.endswith(b"\r") and content.strip(b"\r")):
-            self.style = _after(self.style, self.content + content[:start])
+            self.style = self.style.after(self.content + content[:start])
             self.content, self.size = b"", 0
             content = content[start:]
         self.size += len(content)
@@ -158,83 +185,19 @@ class Line:
     def html(self) -> str:
         """The line as a row of the log; its style is then the one after it."""
         if b"\x1b" in self.content:
-            self.style = _copy(self.style)
+            self.style = self.style.copy()
         return _row(self, line_html(self.content.decode("utf-8", "replace"), self.style))
-
-
-@dataclass
-class Lines:
-    """Numbers the lines of a log and turns them into HTML, entry after entry."""
-
-    count: int = 0
-    open: dict[str, Line] = field(default_factory=dict)
-    styles: dict[str, Style] = field(default_factory=lambda: {"stdout": Style(), "stderr": Style()})
-
-    def copy(self) -> "Lines":
-        """The same lines, to go on from apart."""
-        return Lines(self.count, {stream: replace(line) for stream, line in self.open.items()}, dict(self.styles))
-
-    def skip(self, data: bytes) -> None:
-        """Pass over whole log lines, so that what follows has its right number and colour."""
-        if b"\x1b" not in data and not self.open and not has_parts(data):
-            self.count += count_lines(data)
-            return
-        for entry in parse(data):
-            line = self._add(entry)
-            if not entry.is_part:
-                self.styles[entry.stream] = _after(line.style, line.content)
-
-    def render(self, data: bytes) -> dict[int, str]:
-        """The HTML of each line of which these whole log lines tell, by number; a line may have begun before them."""
-        rows: dict[int, str] = {}
-        for entry in parse(data):
-            line = self._add(entry)
-            rows[line.number] = ""  # takes its place; an unfinished line is rendered once, however many its parts
-            if not entry.is_part:
-                rows[line.number] = line.html()
-                self.styles[entry.stream] = line.style
-        rows.update((number, row) for number, row in self.unfinished().items() if number in rows)
-        return rows
-
-    def unfinished(self) -> dict[int, str]:
-        """The lines that have begun and not ended, as far as they have come."""
-        return {line.number: replace(line).html() for line in self.open.values()}
-
-    def _add(self, entry: Entry) -> Line:
-        line = self.open.pop(entry.stream, None)
-        if line is None:
-            self.count += 1
-            line = Line(self.count, entry.stream, entry.time, self.styles[entry.stream])
-        line.add(entry.content)
-        if entry.is_part:
-            self.open[entry.stream] = line
-        return line
-
-
-def _after(style: Style, content: bytes) -> Style:
-    """The style after this content."""
-    if b"\x1b" not in content:
-        return style
-    style = _copy(style)
-    for match in SEQUENCE.finditer(content.decode("utf-8", "replace")):
-        if match[1] is not None:
-            style.apply(match[1])
-    return style
-
-
-def _copy(style: Style) -> Style:
-    copy = Style()
-    copy.foreground, copy.background, copy.attributes = style.foreground, style.background, style.attributes
-    return copy
 
 
 def _row(line: Line, html: str) -> str:
     number = line.number
-    kind = " log__line--stderr" if line.stream == "stderr" else ""
+    kind, said = KINDS[line.stream]
     if line.size > MAX_LINE:
         html += f'<span class="log__more">… {line.size - MAX_LINE:,} more bytes: see the whole log</span>'
+    time = escape(line.time)
+    when = f' datetime="{time}"' if time else ""  # there is none in a line that only another program can have written
+    # The numbers are no tab stops: hundreds of them would stand between the log and what comes after it.
     return (
-        f'<div class="log__line{kind}" id="L{number}"><a class="log__number" href="#L{number}">{number}</a>'
-        f'<time class="log__time">{escape(line.time[11:23])}</time>'
-        f'<span class="log__text">{html}</span></div>'
+        f'<div class="log__line{kind}" id="L{number}"><a class="log__number" href="#L{number}" tabindex="-1">{number}</a>'
+        f'<time class="log__time"{when}>{time[11:23]}</time>{said}<span class="log__text">{html}</span></div>'
     )

@@ -9,6 +9,8 @@ from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from runbookweb import zone
+
 register = template.Library()
 NOTHING = "\N{EN DASH}"
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -46,8 +48,12 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def moment(when: datetime | None) -> SafeString | str:
-    """A point in time in UTC, to the second."""
-    return _time(when, f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC") if when else NOTHING
+    """A point in time on the viewer's clock, to the second, with the exact UTC as its title."""
+    if not when:
+        return NOTHING
+    here = timezone.localtime(when)
+    words = format_html('{} <span class="zone">{}</span>', f"{here:%Y-%m-%d %H:%M:%S}", zone.offset_words(here))
+    return _time(when, words, mark=" data-moment")
 
 
 @register.filter
@@ -64,6 +70,6 @@ def _link(number: re.Match[str]) -> str:
     return format_html('<a href="{}">{}</a>', reverse("run", args=[number[1]]), number[0])
 
 
-def _time(when: datetime, words: str) -> SafeString:
+def _time(when: datetime, words: str, *, mark: str = "") -> SafeString:
     exact = f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return format_html('<time datetime="{}" title="{}">{}</time>', when.isoformat(), exact, words)
+    return format_html('<time datetime="{}" title="{}"{}>{}</time>', when.isoformat(), exact, mark, words)

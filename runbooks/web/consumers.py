@@ -1,4 +1,4 @@
-"""The streams behind a run's page: fragments of HTML while it runs, and the whole log as text."""
+"""The streams behind a run's page: fragments of HTML while it runs, and the log as a download."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,13 @@ from django.urls import path
 from runbooks.access.actor import Actor
 from runbooks.library import run_for
 from runbooks.models import Run
-from runbooks.output.download import LogText
+from runbooks.output.download import LogJson, LogLines
 from runbooks.output.encode import sse
 from runbooks.output.entries import offset_of
 from runbooks.output.follow import Part, Reader
 from runbooks.output.stream import Stream
 from runbooks.threads import in_thread
-from runbooks.web import log_fragments, state_fragments
+from runbooks.web import doctor, log_fragments, outputs, state_fragments, watchers
 
 SOME = 16 * 1024  # bytes that come at once to who may be far behind
 PING = 10.0  # seconds of silence after which a proxy might think that nobody is there
@@ -37,15 +37,18 @@ class Events(RunStream):
     async def pump(self) -> None:
         after = await in_thread(self._after)
         reader, self.lines = Reader(self.run, after=after), await in_thread(log_fragments.lines_at, self.run, after)
-        self.pace, self.shown, self.waits_for = Pace(), None, ""
-        async with contextlib.aclosing(reader.follow()) as parts:
-            async for part in parts:
-                if part.data:
-                    await self._send_log(part, reader)
-                else:
-                    await self._send_news(part, reader.run)
-                await self.admit_again()
+        self.pace, self.shown, self.waits_for, self.others = Pace(), None, "", None
+        with watchers.watching(self.actor, self.run):
+            async with contextlib.aclosing(reader.follow()) as parts:
+                async for part in parts:
+                    if part.data:
+                        await self._send_log(part, reader)
+                    else:
+                        await self._send_news(part, reader.run)
+                        await self._send_watchers(watchers.others(self.actor, self.run))
+                    await self.admit_again()
         await self._send_news(Part(b"", 0, 0), reader.run)
+        await self._send_watchers(())
         await self._send(sse(reader.run.state, event="done", id=reader.offset))
 
     async def _send_log(self, part: Part, reader: Reader) -> None:
@@ -78,6 +81,12 @@ class Events(RunStream):
             await self._send(sse("", event="ping"))
         self.shown, self.waits_for = stands, waits_for
 
+    async def _send_watchers(self, others: tuple[str, ...]) -> None:
+        # The first time in any case: a page whose stream was cut off may still name who has gone since.
+        if others != self.others:
+            await self._send(sse(await in_thread(watchers.watchers_html, others)))
+        self.others = others
+
     async def _send(self, event: bytes) -> None:
         await self.send_body(event, more_body=True)
 
@@ -102,11 +111,18 @@ class Pace:
         await asyncio.sleep(max(0.0, -self.credit / RATE))
 
 
-class Log(LogText, RunStream):
-    """The log as it is in the file so far."""
+class Log(LogLines, RunStream):
+    """The log so far, or some of its lines, as text."""
+
+
+class Json(LogJson, RunStream):
+    """The same as JSON."""
 
 
 urlpatterns = [
+    *doctor.urlpatterns,
+    *outputs.urlpatterns,
     path("runs/<int:pk>/events/", Events.as_asgi(), name="events"),
     path("runs/<int:pk>/log.txt", Log.as_asgi(), name="log"),
+    path("runs/<int:pk>/log.json", Json.as_asgi(), name="log-json"),
 ]

@@ -1,80 +1,48 @@
-"""The forms that people fill in: a runbook's values, the sign-in, the filter of past runs."""
+"""What people have sent with a form: a runbook's values, the sign-in, the filter of past runs."""
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
 
 from runbooks.access import development
-from runbooks.document.runbook import Requirement, Runbook
-from runbooks.models import State
+from runbooks.document.runbook import Runbook
+from runbooks.execution import control
 
 # A variable's name has no dot, so none of these can be one.
-CONFIRMATION = "runbookweb.confirm"
+REASON = "runbookweb.reason"  # why this is run now, which confirms it as well
 KEY = "runbookweb.key"  # under which one page starts one run, however often its form is sent
-OURS = ("csrfmiddlewaretoken", CONFIRMATION, KEY)
-TRUE = ("true", "yes", "on", "1")
+FIELD = "runbookweb.field"  # which is to be checked
+OURS = ("csrfmiddlewaretoken", REASON, KEY, FIELD)
+NO_REASON = "say in a few words why you run this now."
+LONG_REASON = f"this is longer than {control.LONGEST_REASON} characters; say it shorter."
 
 
-@dataclass(frozen=True)
-class Field:
-    """One labelled field of a runbook's form, as the template shows it."""
+def start_values(sent: QueryDict, runbook: Runbook) -> dict[str, str]:
+    """What was typed into a runbook's form; browsers end lines as mail does, scripts expect them to end in one byte.
 
-    requirement: Requirement
-    value: str
-    error: str = ""
-    is_provided: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.requirement.name
-
-    @property
-    def kind(self) -> str:
-        """password, multiline, choice, boolean, number or text."""
-        # A password field is one line: a private key would lose its line ends.
-        one_line = self.requirement.type in ("text", "number")
-        return "password" if self.requirement.secret and one_line else self.requirement.type
-
-    @property
-    def is_required(self) -> bool:
-        """Whether nothing stands in for a value that is not given."""
-        return self.requirement.required and not self.requirement.default and not self.is_provided
-
-    @property
-    def is_checked(self) -> bool:
-        return self.value.lower() in TRUE
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        choices = self.requirement.choices
-        return choices if self.value in choices else ("", *choices)
+    Of several boxes the ticked ones come one a line; of any other field sent twice the last counts.
+    """
+    several = {requirement.name for requirement in runbook.requirements if requirement.type == "multichoice"}
+    values = {name: "\n".join(sent.getlist(name)) if name in several else sent[name] for name in sent}
+    return {name: value.replace("\r\n", "\n") for name, value in values.items() if name not in OURS}
 
 
-def run_fields(
-    runbook: Runbook,
-    *,
-    typed: Mapping[str, str] | None = None,
-    errors: Mapping[str, str] | None = None,
-    provided: Mapping[str, str] | None = None,
-) -> list[Field]:
-    """The fields of a runbook's form with what was typed, or else with the defaults; never with a secret."""
-    return [
-        Field(
-            requirement=requirement,
-            value="" if requirement.secret else (typed or {}).get(requirement.name, requirement.default),
-            error=(errors or {}).get(requirement.name, ""),
-            is_provided=requirement.name in (provided or {}),
-        )
-        for requirement in runbook.requirements
-    ]
+def start_files(sent: Mapping[str, UploadedFile]) -> dict[str, control.Upload]:
+    return {name: control.Upload(file.name or "", file.read()) for name, file in sent.items()}
 
 
-def start_values(post: QueryDict) -> dict[str, str]:
-    """What was typed into a runbook's form; browsers end lines as mail does, scripts expect them to end in one byte."""
-    return {name: value.replace("\r\n", "\n") for name, value in post.dict().items() if name not in OURS}
+def start_reason(post: QueryDict) -> str:
+    return post.get(REASON, "").strip()
+
+
+def reason_problem(runbook: Runbook, reason: str) -> str:
+    """What is wrong with the reason for a run of this runbook, as a sentence, or nothing."""
+    if not runbook.settings.confirm:
+        return ""
+    return NO_REASON if not reason else LONG_REASON if len(reason) > control.LONGEST_REASON else ""
 
 
 def start_key(post: QueryDict) -> str:
@@ -97,11 +65,3 @@ class SignIn(forms.Form):
 
     def clean_roles(self) -> tuple[str, ...]:
         return development.roles_of(self.cleaned_data["roles"].split(","))
-
-
-class RunFilter(forms.Form):
-    """Which past runs to list."""
-
-    runbook = forms.CharField(required=False, max_length=500)
-    state = forms.ChoiceField(required=False, choices=State.choices)
-    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)

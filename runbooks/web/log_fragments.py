@@ -3,24 +3,25 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import mark_safe
 
 from runbooks.models import Run
 from runbooks.output.encode import sse
 from runbooks.output.entries import tail_offset
 from runbooks.output.follow import Part, Reader
-from runbooks.output.html import Lines
+from runbooks.output.index import index_of
+from runbooks.output.lines import Lines
+from runbooks.output.windows import MOST, Window, Windows
 from runbooks.web.swap import address, replacement
 
-PAGE_LINES = 2000  # how many lines a page opens with, and how far a viewer may fall behind
+BEHIND = 2000  # how many lines a viewer may fall behind
 CHUNK_LINES = 500
 CHUNK_BYTES = 64 * 1024
-STEP = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,74 +68,83 @@ class Jump:
     lines: Lines
 
 
-def log_context(run: Run) -> dict[str, Any]:
-    """What the panel shows when the page opens, and the offset at which the live stream goes on."""
-    rows: dict[int, str] = {}
-    with closing(Reader(run)) as reader:
-        end = reader.end()
-        reader.offset = tail_offset(run.log, lines=PAGE_LINES, end=end) if end else 0
-        lines = lines_at(run, reader.offset)
-        passed_over = lines.count
-        for part in reader.read_to(end):
-            rows.update(lines.render(part.data))
-    shown = list(rows.values())
-    wrappers = (_wrapped(shown[start : start + CHUNK_LINES]) for start in range(0, len(shown), CHUNK_LINES))
+def log_context(run: Run, *, line: str = "") -> dict[str, Any]:
+    """What the panel shows when the page opens: the log's end or what is around a line, and where the rest is found."""
+    windows = Windows(run.log)
+    window = windows.around(int(line)) if is_number(line) else windows.at_end()
+    page = run.get_absolute_url()
     return {
-        "log": mark_safe("".join(wrappers)),  # noqa: S308 - escaped by output.html
-        "passed_over": passed_over,
-        "events_url": f"{address(run, 'events')}?after={end}",
+        "log": mark_safe(_chunks(window.rows)),  # noqa: S308 - escaped by output.html
+        "window": window,
+        "passed_over": window.first - 1,
+        "is_later": window.last < window.count,
+        "earlier_url": f"{page}?line={max(1, window.first - MOST // 2)}#log",
+        "later_url": f"{page}?line={window.last + MOST // 2}#log",
+        "end_url": f"{page}#output",
+        "lines_url": reverse("lines", args=[run.pk]),
+        "search_url": reverse("search", args=[run.pk]),
+        "events_url": f"{address(run, 'events')}?after={window.end}",
         "log_url": address(run, "log"),
+        "json_url": address(run, "log-json"),
         "is_gone": bool(run.started_at) and not run.log.exists(),
     }
 
 
+def is_number(text: str) -> bool:
+    """Whether this can be the number of a line."""
+    return text.isascii() and text.isdigit() and len(text) < 16
+
+
+def window_html(window: Window) -> str:
+    """Lines anywhere in the log: all of them, or those of one stream in a wrapper that covers them all."""
+    if not window.rows or len(window.rows) == window.last - window.first + 1:
+        return _chunks(window.rows)
+    return chunk([*window.rows.values()], first=window.first, last=window.last)
+
+
 def lines_at(run: Run, offset: int) -> Lines:
     """How the lines of a run's log stand at an offset: their number, and what has begun there."""
-    milestones = _milestones(run.log)
-    before = (milestones.get(step, (offset, None)) for step in range(offset // STEP, -1, -1))
-    start, lines = next((place for place in before if place[0] < offset), (0, Lines()))
-    lines = lines.copy()
-    with closing(Reader(run, after=start)) as reader:
-        for part in reader.read_to(offset):
-            lines.skip(part.data)
-            milestones.setdefault(part.end // STEP, (part.end, lines.copy()))
-    return lines
-
-
-@lru_cache(maxsize=100)
-def _milestones(log: Path) -> dict[int, tuple[int, Lines]]:
-    """Where the lines of a log stand soon after each STEP, as far as anybody has come: nobody need count them again."""
-    return {}
+    return index_of(run.log).at(offset)
 
 
 def jump(run: Run, lines: Lines, *, after: int) -> Jump | None:
-    """The way to near the end; None if that is no more than PAGE_LINES ahead."""
-    with closing(Reader(run, after=after)) as reader:
-        end, known, lines = reader.end(), lines.count, lines.copy()
-        if tail_offset(run.log, lines=PAGE_LINES, end=end) <= after:
-            return None
-        for part in reader.read_to(tail_offset(run.log, lines=CHUNK_LINES, end=end)):
-            lines.skip(part.data)
-        unfinished = lines.unfinished()
-        passed = lines.count - known - sum(number > known for number in unfinished)
-        html = (passed_over_html(run, passed) if passed else "") + _html(unfinished, known=known)
-        return Jump(sse(html, id=reader.offset), reader.offset, lines)
+    """The way to near the end; None if that is no more than BEHIND ahead."""
+    with closing(Reader(run)) as reader:
+        end, known = reader.end(), lines.count
+    if tail_offset(run.log, lines=BEHIND, end=end) <= after:
+        return None
+    near = tail_offset(run.log, lines=CHUNK_LINES, end=end)
+    lines = lines_at(run, near)
+    unfinished = lines.unfinished()
+    passed = lines.count - known - sum(number > known for number in unfinished)
+    html = passed_over_html(run, passed, first=known + 1, last=lines.count) if passed else ""
+    return Jump(sse(html + _html(unfinished, known=known), id=near), near, lines)
 
 
-def passed_over_html(run: Run, count: int) -> str:
+def passed_over_html(run: Run, count: int, *, first: int, last: int) -> str:
     """The line that stands for lines that were not sent, for the viewer was too far behind."""
-    context = {"passed_over": count, "log_url": address(run, "log")}
+    context = {"passed_over": count, "first": first, "last": last, "log_url": address(run, "log")}
     return render_to_string("runs/_log_passed_over.html", context)
 
 
 def _html(rows: Mapping[int, str], *, known: int) -> str:
     """New lines in their wrapper, and what takes the place of lines up to the number that is known."""
-    new = _wrapped([row for number, row in rows.items() if number > known])
+    new = _chunks({number: row for number, row in rows.items() if number > known})
     return new + "".join(replacement(f"L{number}", row) for number, row in rows.items() if number <= known)
 
 
-def _wrapped(rows: list[str]) -> str:
-    return f'<div class="log__chunk" data-lines="{len(rows)}">{"".join(rows)}</div>' if rows else ""
+def _chunks(rows: Mapping[int, str]) -> str:
+    """Rows in their wrappers, each of lines that follow each other."""
+    numbers = list(rows)
+    starts = [place for place, number in enumerate(numbers) if not place or numbers[place - 1] != number - 1]
+    parts = (numbers[start:end] for start, end in pairwise([*starts, len(numbers)]))
+    return "".join(chunk([rows[number] for number in part], first=part[0], last=part[-1]) for part in parts)
+
+
+def chunk(rows: list[str], *, first: int, last: int) -> str:
+    """Rows in a wrapper, which says what lines it covers."""
+    lines = f'data-lines="{len(rows)}" data-first="{first}" data-last="{last}"'
+    return f'<div class="log__chunk" {lines}>{"".join(rows)}</div>'
 
 
 def _cut(data: bytes) -> int:

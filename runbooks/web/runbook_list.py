@@ -1,34 +1,139 @@
-"""The list of runbooks, with its search."""
+"""The list of runbooks, with its search: favourites first, then folder by folder, and last what one may only read."""
 
-from django.http import HttpRequest, HttpResponse
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from runbooks import library
 from runbooks.access import rules
+from runbooks.access.actor import Actor
 from runbooks.access.identify import signed_in
 from runbooks.library import LibraryRunbook
+from runbooks.models import Run, State
+from runbooks.typical import FEWEST
+from runbooks.web.favourites import favourites_of
+from runbooks.web.runbook_search import asked_for, found
+
+MANY = 60  # runbooks: of more, the folders are folded, for nobody reads them all
+MOST_FOUND = 100
+RECENT_RUNS = 1000  # of all runbooks, from which the list knows how long one usually takes
+
+
+@dataclass(frozen=True)
+class Row:
+    """One runbook, as its line in the list shows it to an actor."""
+
+    runbook: LibraryRunbook
+    last_run: Run | None
+    refusal: str
+    is_favourite: bool
+    usual: float | None
+    asked_for: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows below one heading; a folded group is asked for by its key once somebody opens it."""
+
+    key: str
+    title: str
+    icon: str
+    rows: list[Row]
+    is_folded: bool = False
+    shows_folder: bool = False
 
 
 @require_safe
 @signed_in
 def runbooks(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()
-    last_runs = library.last_runs(request.actor)
-    rows = [
-        {
-            "runbook": runbook,
-            "last_run": last_runs.get(runbook.path),
-            "refusal": rules.refusal(request.actor, runbook.runbook.claims),
-        }
-        for runbook in library.runbooks()
-        if _matches(runbook, query)
-    ]
+    words = query.casefold().split()
+    runbooks = library.runbooks()
+    hits = _hits(request.actor, runbooks, words) if words else runbooks
+    rows = list(_rows(request.actor, hits[:MOST_FOUND] if words else hits, words))
+    groups = _groups(rows, is_found=bool(words))
     is_fragment = request.htmx and not request.htmx.history_restore_request
-    template = "runbooks/_list.html" if is_fragment else "runbooks/list.html"
-    return render(request, template, {"rows": rows, "query": query, "trouble": library.trouble()})
+    if only := request.GET.get("only"):
+        groups = [_opened(groups, only)]
+        if is_fragment:
+            return render(request, "runbooks/_rows.html", {"group": groups[0]})
+    context = {
+        "groups": groups,
+        "only": only,
+        "count": len(hits),
+        "more": max(0, len(hits) - MOST_FOUND) if words else 0,
+        "query": query,
+        "trouble": library.trouble(),
+    }
+    return render(request, "runbooks/_list.html" if is_fragment else "runbooks/list.html", context)
 
 
-def _matches(runbook: LibraryRunbook, query: str) -> bool:
-    text = f"{runbook.path} {runbook.runbook.summary}".casefold()
-    return all(word in text for word in query.casefold().split())
+def _hits(actor: Actor, runbooks: list[LibraryRunbook], words: list[str]) -> list[LibraryRunbook]:
+    """What the search finds, the best hit first; of equally good ones, those that the actor may run."""
+    ranked = [
+        (rank, bool(rules.missing_claims(actor, runbook.runbook.claims)), runbook)
+        for runbook in runbooks
+        if (rank := found(runbook, words)) is not None
+    ]
+    return [runbook for *_, runbook in sorted(ranked, key=lambda hit: hit[:2])]
+
+
+def _rows(actor: Actor, runbooks: list[LibraryRunbook], words: list[str]) -> Iterator[Row]:
+    last_runs, favourites, usual = library.last_runs(actor), favourites_of(actor), _usual_seconds()
+    for runbook in runbooks:
+        last_run = last_runs.get(runbook.path)
+        yield Row(
+            runbook=runbook,
+            last_run=last_run,
+            refusal=rules.refusal(actor, runbook.runbook.claims),
+            is_favourite=runbook.path in favourites,
+            # Who may not see its runs may not learn from their durations either.
+            usual=usual.get(runbook.path) if last_run else None,
+            asked_for=asked_for(runbook, words),
+        )
+
+
+def _usual_seconds() -> dict[str, float]:
+    """How long each runbook usually took of late, by path: one question for them all."""
+    newest = Run.objects.filter(state=State.SUCCEEDED, started_at__isnull=False).order_by("-pk")
+    seconds = defaultdict(list)
+    for path, started_at, ended_at in newest.values_list("runbook", "started_at", "ended_at")[:RECENT_RUNS]:
+        seconds[path].append(max(0.0, (ended_at - started_at).total_seconds()))
+    return {path: median(took) for path, took in seconds.items() if len(took) >= FEWEST}
+
+
+def _groups(rows: list[Row], *, is_found: bool) -> list[Group]:
+    """The rows below their headings; what was searched for stays in the order of the search, below none."""
+    if is_found:
+        return [Group("found", "", "", rows, shows_folder=True)] if rows else []
+    favourites = [row for row in rows if row.is_favourite]
+    refused = [row for row in rows if row.refusal and not row.is_favourite]
+    folders = defaultdict(list)
+    for row in rows:
+        if not row.refusal and not row.is_favourite:
+            folders[row.runbook.folder].append(row)
+    is_folded = len(rows) > MANY
+    groups = [
+        Group("favourites", "Favourites", "star", favourites, shows_folder=True),
+        *(_folder(path, folders[path], is_folded=is_folded) for path in sorted(folders)),
+        Group("read", "Only to read", "lock", refused, is_folded=is_folded, shows_folder=True),
+    ]
+    return [group for group in groups if group.rows]
+
+
+def _folder(path: str, rows: list[Row], *, is_folded: bool) -> Group:
+    if not path:
+        return Group("top", "Not in a folder", "file", rows)
+    return Group(f"in:{path}", path.replace("/", " / "), "folder", rows, is_folded=is_folded)
+
+
+def _opened(groups: list[Group], key: str) -> Group:
+    for group in groups:
+        if group.key == key:
+            return replace(group, is_folded=False)
+    raise Http404("There is no such folder, or nothing in it that is yours to see here.")

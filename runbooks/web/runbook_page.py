@@ -1,9 +1,7 @@
 """The page of a runbook: its documentation, its form and its past runs."""
 
-import re
-import uuid
 from collections.abc import Mapping
-from functools import lru_cache
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,13 +9,19 @@ from django.views.decorators.http import require_safe
 
 from runbooks import library
 from runbooks.access import rules
+from runbooks.access.actor import Actor
 from runbooks.access.identify import signed_in
 from runbooks.document.render import render as rendered_markdown
-from runbooks.execution import environment
 from runbooks.library import LibraryRunbook
-from runbooks.web import forms
+from runbooks.typical import typical_seconds
+from runbooks.web import documentation
+from runbooks.web.charts import duration_chart
+from runbooks.web.favourites import favourites_of
+from runbooks.web.run_form import run_form
 
-PAST_RUNS = 10
+CHARTED = 50  # of the past runs
+LISTED = 10
+SHORT = 4  # fields: a form of so many fits beside the text in most windows, and stays there while one reads
 
 
 @require_safe
@@ -33,39 +37,29 @@ def runbook_page(
     typed: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    fields = forms.run_fields(runbook.runbook, typed=typed, errors=errors, provided=environment.provided_values())
+    form = run_form(request, runbook, typed=typed, errors=errors or {})
     context = {
         "runbook": runbook,
-        "documentation": _documentation(runbook),
-        "fields": fields,
-        "confirmation": forms.CONFIRMATION,
-        "key": (forms.KEY, uuid.uuid4()),
-        "refused_fields": [field for field in fields if field.error],
-        "other_errors": _beside_the_fields(errors or {}, fields),
+        "form": form,
+        "refused_fields": form.messages,
         "refusal": rules.refusal(request.actor, runbook.runbook.claims),
         "needs": [(claim, ", ".join(accepted)) for claim, accepted in sorted(runbook.runbook.claims.items())],
         "sees_runs": rules.sees_runs(request.actor, runbook.runbook),
+        "is_short": len(form.fields) + 2 * runbook.runbook.settings.confirm <= SHORT,
+        "is_favourite": runbook.path in favourites_of(request.actor),
     }
+    context |= documentation.shown_of(runbook, has_form=not context["refusal"] and not runbook.errors)
     if context["sees_runs"]:
-        past = library.visible_runs(request.actor).filter(runbook=runbook.path)
-        context["past_runs"] = library.without_bulk(past)[:PAST_RUNS]
-        context["history"] = rendered_markdown(runbook.runbook.history, ids="history")
+        context |= _past(request.actor, runbook)
     return render(request, "runbooks/runbook.html", context, status=422 if errors else 200)
 
 
-def _beside_the_fields(errors: Mapping[str, str], fields: list[forms.Field]) -> list[str]:
-    """The messages that have no field to stand at; a stray name is said, for it explains the message."""
-    shown = {field.name for field in fields}
-    strays = {name: message for name, message in errors.items() if name not in shown}
-    return [message if name in ("", forms.CONFIRMATION) else f"{name}: {message}" for name, message in strays.items()]
-
-
-def _documentation(runbook: LibraryRunbook) -> str:
-    # The page is headed with the name already.
-    heading = rf"\A\s*# +{re.escape(runbook.runbook.name)}[ \t]*#*[ \t]*(\n|\Z)"
-    return _html(re.sub(heading, "", runbook.runbook.documentation))
-
-
-@lru_cache(maxsize=128)
-def _html(markdown: str) -> str:
-    return rendered_markdown(markdown, ids="doc")
+def _past(actor: Actor, runbook: LibraryRunbook) -> dict[str, Any]:
+    """Its newest runs as a table, more of them as a chart, and what the file's History tells."""
+    past = library.visible_runs(actor).filter(runbook=runbook.path)
+    runs = list(library.without_bulk(past)[:CHARTED])
+    return {
+        "past_runs": runs[:LISTED],
+        "chart": duration_chart(runs, typical=typical_seconds(runbook.path)) if len(runs) > 1 else "",
+        "history": rendered_markdown(runbook.runbook.history, ids="history"),
+    }

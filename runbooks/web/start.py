@@ -1,5 +1,7 @@
 """Starts a run from a runbook's form."""
 
+from collections.abc import Mapping
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
@@ -9,6 +11,7 @@ from runbooks import library
 from runbooks.access.identify import signed_in
 from runbooks.document.validate import InvalidValues
 from runbooks.execution import control
+from runbooks.library import LibraryRunbook
 from runbooks.models import Run
 from runbooks.web import forms
 from runbooks.web.errors import unavailable
@@ -19,22 +22,38 @@ from runbooks.web.runbook_page import runbook_page
 @signed_in
 def start(request: HttpRequest, path: str) -> HttpResponse:
     runbook = library.runbook_for(request.actor, path)
-    values = forms.start_values(request.POST)
-    given = {"is_confirmed": forms.CONFIRMATION in request.POST, "key": forms.start_key(request.POST)}
+    values, files = forms.start_values(request.POST, runbook.runbook), forms.start_files(request.FILES)
     try:
-        return redirect(control.start_run(request.actor, runbook, values=values, **given))
-    except control.NotConfirmed:
-        unconfirmed = {forms.CONFIRMATION: "Tick the box to confirm that you want to run this now."}
-        errors = {**control.misfits(runbook, values), **unconfirmed}
-        return runbook_page(request, runbook, typed=values, errors=errors)
+        return redirect(
+            control.start_run(request.actor, runbook, values=values, files=files, **_given(request, runbook))
+        )
+    # All at once, or who has put the values right would be sent back for the reason.
     except InvalidValues as invalid:
-        return runbook_page(request, runbook, typed=values, errors=invalid.errors)
+        errors = {**invalid.errors, **_unconfirmed(request, runbook)}
+    except control.NotConfirmed:
+        errors = {**control.misfits(runbook, values, files), **_unconfirmed(request, runbook)}
     except (control.Draining, control.NoRoom) as problem:
         return unavailable(request, problem)
     except control.CannotRun as problem:
-        return runbook_page(request, runbook, typed=values, errors={"": str(problem)})
+        errors = {"": str(problem)}
     except control.KeyReused as problem:
-        return runbook_page(request, runbook, typed=values, errors={"": _started_already(problem.run)})
+        errors = {"": _started_already(problem.run)}
+    return runbook_page(request, runbook, typed=values, errors=errors)
+
+
+def _given(request: HttpRequest, runbook: LibraryRunbook) -> dict[str, object]:
+    reason = forms.start_reason(request.POST)
+    return {
+        "reason": reason,
+        "is_confirmed": not forms.reason_problem(runbook.runbook, reason),
+        "key": forms.start_key(request.POST),
+        "address": request.META.get("REMOTE_ADDR", ""),
+    }
+
+
+def _unconfirmed(request: HttpRequest, runbook: LibraryRunbook) -> Mapping[str, str]:
+    problem = forms.reason_problem(runbook.runbook, forms.start_reason(request.POST))
+    return {forms.REASON: problem} if problem else {}
 
 
 def _started_already(run: Run) -> str:

@@ -49,9 +49,31 @@ def test_a_form_cannot_be_gone_back_to(client, form):
     assert client.post(form).url == "/login/"
 
 
-def test_htmx_is_told_to_leave_the_page(client):
-    answer = client.get("/runbooks/", headers={"HX-Request": "true"})
-    assert answer.headers["HX-Redirect"] == "/login/"
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_htmx_is_told_to_leave_the_page_and_comes_back_to_it(client, method):
+    here = {"HX-Request": "true", "HX-Current-URL": "http://testserver/runs/7/?line=5#L5"}
+    answer = getattr(client, method)("/runs/7/pin/" if method == "post" else "/runbooks/", headers=here)
+    assert answer.headers["HX-Redirect"] == "/login/?next=/runs/7/%3Fline%3D5%23L5"
+    assert sign_in(client, next="/runs/7/?line=5#L5").url == "/runs/7/?line=5#L5"
+
+
+@pytest.mark.parametrize("place", ["", "https://evil.example/runs/7/", "not an address", "http://["])
+def test_htmx_from_somewhere_else_comes_back_to_the_list(client, place):
+    headers = {"HX-Request": "true"} | ({"HX-Current-URL": place} if place else {})
+    assert client.get("/runbooks/", headers=headers).headers["HX-Redirect"] == "/login/"
+
+
+@pytest.mark.parametrize(
+    ("referer", "place"),
+    [
+        ("http://testserver/runbooks/a.md/?run=7", "/login/?next=/runbooks/a.md/%3Frun%3D7"),
+        ("https://evil.example/runbooks/a.md/", "/login/"),
+        ("http://[", "/login/"),
+        ("", "/login/"),
+    ],
+)
+def test_a_form_leads_back_to_the_page_that_it_is_on(client, referer, place):
+    assert client.post("/runbooks/a.md/runs/", headers={"Referer": referer}).url == place
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,10 @@ BOOKS = {
     "flood.md": {"script": "yes 'a line of forty bytes, and then some more' | head -n 200000"},
     "say.md": {"requirements": {"WORD": "What to say"}, "script": 'echo "$WORD${EXTRA-}"'},
     "ask.md": {"settings": {"confirm": "true"}, "script": "echo sure"},
+    "load.md": {
+        "requirements": {"DUMP": "{type: file}", "HOSTS": "{type: multichoice, choices: [a b, c], default: [c]}"},
+        "script": 'basename "$DUMP"; cat "$DUMP"; echo "$HOSTS"',
+    },
     "broken.md": {"script": "true", "requirements": "WORD: {type: nonsense}\n"},
     "guarded.md": {"claims": {"roles": ["dba"]}, "script": "echo secret"},
 }

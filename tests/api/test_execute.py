@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import sqlite3
 import threading
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -158,6 +160,21 @@ def test_what_cannot_run_says_so(alice):
     status, sentence = failure(alice.execute("ask.md"))
     assert (status, "confirm" in sentence) == (409, True)
     assert alice.execute("ask.md", {"confirm": True}).json()["stdout"] == "sure\n"
+
+
+def test_why_and_from_where_it_was_asked_for_is_recorded(alice, server):
+    run = alice.execute("ask.md", {"confirm": True, "reason": "it\nlags"}).json()["run_id"]
+    with closing(sqlite3.connect(server.data / "db.sqlite3")) as database:
+        found = database.execute("SELECT reason, address FROM runbooks_run WHERE id = ?", [run]).fetchone()
+    assert found == ("it lags", "127.0.0.1")
+    assert failure(alice.execute("ask.md", {"confirm": True, "reason": "x" * 501}))[0] == 400
+
+
+def test_a_text_becomes_the_file_that_a_runbook_asks_for(alice):
+    dump = "select 1;\n" * 20_000  # more than any other value may have
+    told = alice.execute("load.md", {"env_vars": {"DUMP": dump, "HOSTS": "c\na b"}}).json()
+    assert told["stdout"] == f"DUMP.txt\n{dump}a b\nc\n"
+    assert failure(alice.execute("load.md"))[1].endswith("DUMP: a file is needed.")
 
 
 def test_the_same_key_starts_one_run(alice, dora):

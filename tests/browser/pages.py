@@ -18,7 +18,7 @@ def sign_in(page: Page, subject: str, *roles: str) -> None:
     page.goto("/login/")
     page.get_by_label("Subject").fill(subject)
     page.get_by_label("Roles").fill(", ".join(roles))
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in").last.click()  # an account's is the first
     expect(page.get_by_role("heading", name="Runbooks", level=1)).to_be_visible()
 
 
@@ -38,8 +38,14 @@ def execute(page: Page, name: str, **values: object) -> int:
     return int(page.url.rstrip("/").rpartition("/")[2])
 
 
+def cancel(page: Page) -> None:
+    """End the run whose page is open, in the two steps that it takes."""
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="End the script").click()
+
+
 def state(page: Page) -> Locator:
-    return page.get_by_role("status")
+    return page.locator("#run-state").get_by_role("status")
 
 
 def lines(page: Page) -> Locator:
@@ -49,6 +55,11 @@ def lines(page: Page) -> Locator:
 
 def line(page: Page, text: str) -> Locator:
     return page.get_by_role("log").get_by_text(text, exact=True)
+
+
+def connection(page: Page) -> Locator:
+    """The one place that says how it stands with the stream."""
+    return page.locator("[data-connection]")
 
 
 def fact(page: Page, term: str) -> Locator:

@@ -1,6 +1,6 @@
-"""A flood of output tires neither the browser nor the server, and says what it left out."""
+"""A flood of output tires neither the browser nor the server, and the page holds a part of it without a gap."""
 
-import re
+import json
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,8 @@ while not os.path.exists(os.environ["GO"]):
     time.sleep(0.02)
 for number in range(1, 100_001):
     sys.stdout.buffer.write(b"line %06d %s\\n" % (number, b"x" * 87))"""
-NOTE_LONG_TASKS = """
-window.longest = 0;
-new PerformanceObserver((list) => {
-  for (const task of list.getEntries()) window.longest = Math.max(window.longest, task.duration);
-}).observe({ type: "longtask" });
-"""
 LAST = f"line 100000 {'x' * 87}"
-SLOW = 200  # milliseconds after which a person notices that a page hangs
+SLOW = 100  # milliseconds after which a person notices that a page hangs
 MEGABYTE = 1_000_000
 
 
@@ -32,7 +26,6 @@ def test_ten_megabytes_leave_the_page_quick_and_the_server_small(
 ):
     add_runbook("Flood", requirements={"GO": "the file that begins it"}, script=SCRIPT, language="python")
     page = visit("alice")
-    page.add_init_script(NOTE_LONG_TASKS)
     execute(page, "Hello", NAME="somebody")  # what the server loads at its first run is no growth
     expect(state(page)).to_have_text("succeeded")
     before = server.peak_memory()
@@ -49,23 +42,31 @@ def test_ten_megabytes_leave_the_page_quick_and_the_server_small(
     assert longest < SLOW
     assert growth < 30 * MEGABYTE
 
-    assert 500 <= lines(page).count() <= 10_000
-    expect(page.get_by_role("log").get_by_text(re.compile("[0-9,]+ lines passed over")).last).to_be_attached()
-    address = page.get_by_role("log").get_by_role("link", name="see the whole log").last.get_attribute("href")
-    assert page.request.get(address).body().count(b"\n") == 100_000
+    assert 500 <= lines(page).count() <= 5000
+    held = page.evaluate("[...document.querySelectorAll('.log__line')].map((row) => Number(row.id.slice(1)))")
+    assert held == list(range(held[0], 100_001))
+    expect(page.get_by_role("log").get_by_role("link", name=f"{held[0] - 1:,} lines before these")).to_be_attached()
+    assert page.request.get(f"{page.url}log.txt").body().count(b"\n") == 100_000
 
     page.reload()
-    expect(lines(page)).to_have_count(2000)
-    expect(page.get_by_role("log").get_by_text("98,000 lines passed over")).to_be_attached()
+    expect(lines(page)).to_have_count(500)
+    expect(page.get_by_role("log").get_by_role("link", name="99,500 lines before these")).to_be_attached()
     expect(line(page, LAST)).to_be_in_viewport()
 
 
 def longest_task(page: Page, go: Path) -> float:
-    """Milliseconds of the longest main-thread task while ten megabytes arrive; those below 50 count as 0."""
+    """Milliseconds of the main thread's own work in its longest task while ten megabytes arrive.
+
+    Not by the clock on the wall: on a busy machine that counts what others do meanwhile.
+    """
     execute(page, "Flood", GO=go)
     expect(state(page)).to_have_text("running")
-    page.evaluate("window.longest = 0")
+    page.context.browser.start_tracing(page=page, categories=["toplevel"])
     go.touch()
     expect(state(page)).to_have_text("succeeded", timeout=60_000)
     expect(line(page, LAST)).to_be_in_viewport()
-    return page.evaluate("window.longest")
+    events = json.loads(page.context.browser.stop_tracing())["traceEvents"]
+    main = {(event["pid"], event["tid"]) for event in events if event["args"].get("name") == "CrRendererMain"}
+    tasks = [event["tdur"] / 1000 for event in events if (event["pid"], event["tid"]) in main and "tdur" in event]
+    assert len(tasks) > 100
+    return max(tasks)

@@ -22,7 +22,7 @@ def test_the_log_follows_its_end_until_the_reader_scrolls_up(visit, add_runbook,
     add_runbook("Follow", requirements={"FOLDER": "where the test makes files"}, script=BATCHES)
     page = visit("alice")
     execute(page, "Follow", FOLDER=tmp_path)
-    follow = page.get_by_role("button", name="Follow the output")
+    follow = page.get_by_role("button", name="Jump to the end")
     expect(line(page, "line 100")).to_be_in_viewport()
     expect(follow).to_be_hidden()
 
@@ -31,6 +31,7 @@ def test_the_log_follows_its_end_until_the_reader_scrolls_up(visit, add_runbook,
     expect(follow).to_be_visible()
     (tmp_path / "1").touch()
     expect(line(page, "line 150")).to_be_attached()
+    expect(follow).to_contain_text("50 new lines")
     expect(line(page, "line 1")).to_be_in_viewport()
 
     page.mouse.wheel(0, 100_000)
@@ -54,13 +55,27 @@ def test_a_reader_can_scroll_up_while_lines_come_quickly(visit, add_runbook, tmp
     page.get_by_role("log").hover()
     page.mouse.wheel(0, -100_000)
     try:
-        expect(page.get_by_role("button", name="Follow the output")).to_be_visible(timeout=2000)
+        expect(page.get_by_role("button", name="Jump to the end")).to_be_visible(timeout=2000)
         page.mouse.wheel(0, -100_000)  # a line that came in the same frame may have cut the first one short
         expect(line(page, "line 1")).to_be_in_viewport(timeout=2000)
         expect(lines(page).nth(lines(page).count() + 50)).to_be_attached()
         expect(line(page, "line 1")).to_be_in_viewport(timeout=2000)
     finally:
         (tmp_path / "stop").touch()
+
+
+def test_another_size_of_the_window_is_no_wish_to_read_elsewhere(visit, add_runbook, tmp_path: Path):
+    add_runbook("Turned", requirements={"FOLDER": "where the test makes files"}, script=BATCHES)
+    page = visit("alice")
+    execute(page, "Turned", FOLDER=tmp_path)
+    expect(line(page, "line 100")).to_be_in_viewport()
+    for height in (2000, 700):
+        page.set_viewport_size({"width": 500, "height": height})
+    for batch in (1, 2, 3):
+        (tmp_path / str(batch)).touch()
+    expect(state(page)).to_have_text("succeeded")
+    expect(page.get_by_role("button", name="Jump to the end")).to_be_hidden()
+    expect(line(page, "line 250")).to_be_attached()
 
 
 def test_the_newest_line_is_in_view_in_a_laptops_window(visit, add_runbook):

@@ -66,7 +66,7 @@ def test_a_person_without_the_claims_reads_the_documentation_and_why_there_is_no
     assert [insider.request.get(address).status for address in addresses] == [200, 200, 200]
 
     open_runbook(outsider, "Guarded")
-    expect(outsider.get_by_text("How to restart it.")).to_be_visible()
+    expect(outsider.get_by_text("How to restart it.", exact=True)).to_be_visible()
     expect(outsider.get_by_text("You need one of these roles: sre. You have: guest.")).to_be_visible()
     expect(outsider.get_by_role("button", name="Execute")).to_have_count(0)
     expect(outsider.get_by_text("History in the file")).to_have_count(0)

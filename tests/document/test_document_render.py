@@ -44,6 +44,24 @@ def test_links_within_the_document_lead_to_the_prefixed_ids():
     assert 'href="#doc-top"' in html
 
 
+def test_headings_may_link_to_themselves():
+    html = render('# A "b" & `<c>`', has_links=True)
+    assert 'href="#doc-a-b-c" aria-label="Link to A &quot;b&quot; &amp; &lt;c&gt;">#</a></h2>' in html
+
+
+def test_html_of_ours_stands_below_the_heading_in_its_line():
+    html = render("# One\n\na\n\n## Two\n\nb", below={5: "<p>ours</p>"})
+    assert html.index("Two</h3>") < html.index("<p>ours</p>") < html.index("<p>b</p>")
+    assert html.count("ours") == 1
+
+
+def test_wrong_lines_of_code_are_marked_by_the_number_they_have_in_the_text():
+    html = render("a\n\n```yaml\nA: 1\nB: [\nC: 3\n```", wrong=(5,))
+    marked = html.partition('<span class="wrong">')[2].split("\n")[0]
+    assert "B" in marked
+    assert html.count("wrong") == 1
+
+
 def test_code_is_highlighted_by_classes_alone():
     html = render('```sh\necho "<$HOME>"\n```')
     assert '<pre class="highlight"><code class="language-sh"><span class="nb">echo</span>' in html

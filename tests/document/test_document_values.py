@@ -130,6 +130,47 @@ def test_a_ticked_box_and_a_text_area_arrive_as_scripts_expect_them():
     assert checked_values(runbook, {"A": "on", "B": "x\r\ny"}) == {"A": "true", "B": "x\ny"}
 
 
+HOSTS = "HOSTS: {type: multichoice, choices: [db 1, db 2, web], default: [db 2, web]}"
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ({}, "db 2\nweb"),
+        ({"HOSTS": "web\r\ndb 1"}, "db 1\nweb"),
+        ({"HOSTS": "web\nweb\n\n"}, "web"),
+    ],
+)
+def test_what_is_chosen_among_several_comes_one_a_line_in_the_order_of_the_choices(given, value):
+    assert checked_values(asking(HOSTS), given) == {"HOSTS": value}
+
+
+@pytest.mark.parametrize("given", ["web\ndb 3", "db 1,web", "WEB"])
+def test_each_of_several_must_be_among_the_choices(given):
+    assert errors_of(HOSTS, {"HOSTS": given}) == {"HOSTS": "choose among: db 1, db 2, web."}
+
+
+def test_of_several_none_is_not_the_default():
+    assert errors_of(HOSTS, {"HOSTS": ""}) == {"HOSTS": "choose at least one."}
+    optional = HOSTS.replace("}", ", required: false}")
+    assert checked_values(asking(optional), {"HOSTS": ""}) == {"HOSTS": ""}
+
+
+def test_a_pattern_holds_for_each_of_several():
+    several = "A: {type: multichoice, choices: [b1, b2, c], pattern: 'b.'}"
+    assert checked_values(asking(several), {"A": "b1\nb2"}) == {"A": "b1\nb2"}
+    assert "pattern" in errors_of(several, {"A": "b1\nc"})["A"]
+
+
+def test_a_day_is_one_of_the_calendar():
+    assert checked_values(asking("A: {type: date}"), {"A": "2028-02-29"}) == {"A": "2028-02-29"}
+
+
+@pytest.mark.parametrize("given", ["2027-02-29", "20270228", "2027-W08-7", "27-02-28", "2027-2-8", "٢٠٢٧-02-28", "?"])
+def test_what_is_no_day_of_the_calendar_is_refused(given):
+    assert "a day of the calendar" in errors_of("A: {type: date}", {"A": given})["A"]
+
+
 @pytest.mark.parametrize(
     "name",
     [

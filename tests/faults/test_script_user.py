@@ -96,6 +96,17 @@ def test_a_script_is_that_user_at_home_where_that_user_is(script_user, a_run, fi
     assert (run.state, run.warnings) == (State.SUCCEEDED, [])
 
 
+def test_an_uploaded_file_is_its_own_too(script_user, a_run, begin):
+    asking = {"requirements": {"DUMP": "{type: file}"}, "values": {"DUMP": "before\n"}}
+    run = a_run('echo after >> "$DUMP"; cat "$DUMP"; sleep 60', **asking)
+    begin(run)
+    until(lambda: "before\nafter" in printed(run))
+    uid, gid = script_user.pw_uid, script_user.pw_gid
+    assert owner(run.work / "uploads/DUMP") == (uid, gid, "0o700")
+    assert owner(run.work / "uploads/DUMP/DUMP.txt") == (uid, gid, "0o600")
+    assert not (run.folder / "uploads").exists()
+
+
 def test_what_a_script_finds_is_its_own_and_nobody_elses(script_user, a_run, begin, library):
     library.add("in/deep/a", "before\n")
     run = a_run("echo after >> in/deep/a; cat in/deep/a; sleep 60", files="Input: [in]")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbooks.output.html import Lines, Style, line_html
+from runbooks.output.html import Style, line_html
+from runbooks.output.lines import Lines
 from tests.output.conftest import line
 
 ALLOWED = re.compile(r'<span class="(?:(?:fg|bg)\d+|bold|dim|italic|underline|inverse|strike)(?: [a-z0-9]+)*">|</span>')
@@ -124,7 +125,10 @@ def test_two_streams_may_each_have_an_unfinished_line():
     lines = Lines()
     render(lines, line("out", tag="P") + line("err", stream="stderr", tag="P"))
     _, changed = render(lines, line(" and more", stream="stderr") + line(" too"))
-    assert sorted((number, text_of(html)[13:]) for number, html in changed) == [(1, "out too"), (2, "err and more")]
+    assert sorted((number, text_of(html)[13:]) for number, html in changed) == [
+        (1, "out too"),
+        (2, "stderr: err and more"),
+    ]
 
 
 def test_a_character_that_came_in_two_parts_is_whole():

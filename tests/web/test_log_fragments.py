@@ -7,8 +7,9 @@ import pytest
 from runbooks.execution import folder
 from runbooks.models import Run, State
 from runbooks.output.follow import Part
-from runbooks.output.html import Lines
-from runbooks.web.log_fragments import STEP, Jump, Rendered, jump, lines_at
+from runbooks.output.index import STEP
+from runbooks.output.lines import Lines
+from runbooks.web.log_fragments import Jump, Rendered, jump, lines_at
 from tests.output.conftest import line
 
 
@@ -85,7 +86,7 @@ def test_lines_that_were_counted_for_one_viewer_are_not_counted_again_for_the_ne
     run = a_run(b"".join(entries))
     counted: list[bytes] = []
     skip = Lines.skip
-    monkeypatch.setattr(Lines, "skip", lambda lines, data: counted.append(data) or skip(lines, data))
+    monkeypatch.setattr(Lines, "skip", lambda lines, data, **how: counted.append(data) or skip(lines, data, **how))
     for viewer, number in enumerate((50_000, 49_999, 30_000, 7, 0)):
         seen, alone = b"".join(entries[:number]), Lines()
         skip(alone, seen)

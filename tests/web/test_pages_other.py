@@ -54,6 +54,64 @@ def test_an_unknown_address_is_answered_in_words(db, client):
     assert "No page has this address." in text_of(answer)
 
 
+def test_what_is_missing_can_be_searched_for(alice_client, library):
+    answer = alice_client.get("/runbooks/db/restart-replica.md/")
+    assert answer.status_code == 404
+    assert "There is no runbook db/restart-replica.md." in text_of(answer)
+    assert 'type="search" name="q" value="restart replica"' in text_of(answer)
+
+
+def test_a_stranger_is_offered_no_search(db, client):
+    assert 'type="search"' not in text_of(client.get("/nowhere/"))
+
+
+@pytest.mark.parametrize("address", ["/logout/", "/runbooks/a.md/runs/", "/runs/1/cancellation/"])
+def test_an_address_that_only_does_something_says_so(alice_client, address):
+    answer = alice_client.get(address)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert "This address only does something" in text_of(answer)
+
+
+def test_what_is_too_large_is_told_apart(alice_client, library, a_runbook, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    library.add("a.md", a_runbook(name="a"))
+    answer = alice_client.post("/runbooks/a.md/runs/", {"value-TEXT": "x" * 1000})
+    assert answer.status_code == 413
+    assert "Nothing was done, and nothing was started." in text_of(answer)
+
+
+def test_a_missing_claim_is_named_with_who_can_give_it(alice_client, library, a_runbook, settings):
+    library.add("guarded.md", a_runbook(name="guarded", claims={"roles": ["dba"]}))
+    page = text_of(alice_client.post("/runbooks/guarded.md/runs/"))
+    assert "You need one of these roles: dba. You have: sre." in page
+    assert "you choose your roles yourself" in page
+    settings.ENABLE_LOGIN = False
+    assert "your identity provider" in text_of(alice_client.post("/runbooks/guarded.md/runs/"))
+
+
+def test_an_account_is_told_of_its_groups(admin_user, library, a_runbook):
+    library.add("guarded.md", a_runbook(name="guarded", claims={"roles": ["dba"]}))
+    client = Client()
+    client.force_login(admin_user)
+    assert "add your account to a group" in text_of(client.post("/runbooks/guarded.md/runs/"))
+
+
+@pytest.mark.parametrize(
+    ("address", "marked"),
+    [
+        ("/runs/", 'href="/runs/" aria-current="page"'),
+        ("/runs/?state=failed", 'href="/runs/" aria-current="page"'),
+        ("/runs/7/", 'href="/runs/" aria-current="true"'),
+        ("/runbooks/a.md/", 'href="/runbooks/" aria-current="true"'),
+        ("/doctor/", 'href="/configuration/" aria-current="true"'),
+    ],
+)
+def test_the_navigation_says_where_one_is(alice_client, library, address, marked):
+    page = text_of(alice_client.get(address))
+    assert marked in page
+    assert page.count("aria-current") == 1
+
+
 def test_a_fault_of_ours_is_answered_without_its_details(alice_client, monkeypatch):
     def fail(*_):
         raise RuntimeError("the database password is hunter2")
@@ -64,6 +122,7 @@ def test_a_fault_of_ours_is_answered_without_its_details(alice_client, monkeypat
     assert answer.status_code == 500
     assert "The server could not answer." in text_of(answer)
     assert "hunter2" not in text_of(answer)
+    assert f'<code class="error__reference">{answer.headers["X-Correlation-Id"]}</code>' in text_of(answer)
 
 
 def test_the_page_of_a_fault_needs_no_request(rf):

@@ -43,7 +43,7 @@ def test_the_list_is_filtered_by_runbook_and_state(alice_client, library, a_runb
 
 def test_pages_go_on_where_the_last_one_ended(alice_client, a_run, monkeypatch):
     monkeypatch.setattr(run_list, "PAGE", 2)
-    runs = [a_run() for _ in range(3)]
+    runs = [a_run(state="succeeded") for _ in range(3)]
     page = text_of(alice_client.get("/runs/"))
     assert f"before={runs[1].pk}" in page
     older = text_of(alice_client.get("/runs/", {"before": runs[1].pk}))
@@ -52,11 +52,14 @@ def test_pages_go_on_where_the_last_one_ended(alice_client, a_run, monkeypatch):
     assert "Older" not in older
 
 
-@pytest.mark.parametrize("query", ["before=abc", "before=-1", "before=" + "9" * 5000, "state=bogus", "runbook=%00"])
+@pytest.mark.parametrize(
+    "query",
+    ["before=abc", "before=-1", "before=" + "9" * 5000, "state=bogus", "runbook=%00", "since=soon", "until=0001-01-01"],
+)
 def test_a_filter_that_cannot_be_read_is_said_to_be(alice_client, query):
     answer = alice_client.get(f"/runs/?{query}")
     assert answer.status_code == 400
-    assert "This request cannot be read" in text_of(answer)
+    assert "The filter cannot be read" in text_of(answer)
 
 
 def test_a_run_shows_what_was_asked_and_how_it_ended(alice_client, a_run):
@@ -79,7 +82,7 @@ def test_a_run_that_goes_on_can_be_cancelled_and_counts(alice_client, a_run):
     run = a_run(state="running", started_at=timezone.now())
     page = text_of(alice_client.get(f"/runs/{run.pk}/"))
     assert 'data-active="true"' in page
-    assert "data-elapsed-since=" in page
+    assert "data-elapsed-seconds=" in page
     assert f'action="/runs/{run.pk}/cancellation/"' in page
     assert f'<noscript><a class="button" href="/runs/{run.pk}/">Refresh</a></noscript>' in page
     assert "Run again" not in page

@@ -9,6 +9,7 @@ from django.test import Client
 from runbooks.models import Run, State
 
 START = "/runbooks/restart.md/runs/"
+REASON = "runbookweb.reason"
 
 
 def text_of(answer) -> str:
@@ -46,7 +47,7 @@ def test_what_does_not_fit_is_said_at_its_field_and_what_was_typed_stays(alice_c
     assert not Run.objects.exists()
     assert 'role="alert"' in page
     assert '<a href="#field-HOST">HOST</a>' in page
-    assert 'aria-describedby="field-HOST-hint field-HOST-error" aria-invalid="true"' in page
+    assert 'id="field-HOST" aria-describedby="field-HOST-hint field-HOST-error" aria-invalid="true"' in page
     assert 'value="many"' in page
     assert "hunter2" not in page
 
@@ -71,11 +72,37 @@ def test_a_runbook_may_ask_to_be_confirmed(alice_client, library, a_runbook):
     library.add("restart.md", a_runbook(settings={"confirm": "true"}, requirements={"HOST": "The host"}))
     answer = alice_client.post(START)
     assert answer.status_code == 422
-    assert "Tick the box" in text_of(answer)
-    assert 'id="field-HOST-error"' in text_of(answer)
+    assert '<a href="#why">Reason</a>: say in a few words why you run this now.' in text_of(answer)
+    assert '<a href="#field-HOST">HOST</a>: a value is needed.' in text_of(answer)
     assert not Run.objects.exists()
-    assert alice_client.post(START, {"runbookweb.confirm": "true", "HOST": "db1"}).status_code == 302
-    assert Run.objects.get().values == {"HOST": "db1"}
+    assert alice_client.post(START, {REASON: "The replica lags", "HOST": "db1"}).status_code == 302
+    run = Run.objects.get()
+    assert (run.values, run.reason) == ({"HOST": "db1"}, "The replica lags")
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [(" \t", "say in a few words"), ("x" * 501, "this is longer than 500 characters")],
+)
+def test_what_is_no_reason_is_said_at_its_field_and_stays(alice_client, library, a_runbook, reason, message):
+    library.add("restart.md", a_runbook(settings={"confirm": "true"}))
+    answer = alice_client.post(START, {REASON: reason})
+    assert answer.status_code == 422
+    assert f'<a href="#why">Reason</a>: {message}' in text_of(answer)
+    assert f'value="{reason.strip()}"' in text_of(answer)
+    assert not Run.objects.exists()
+
+
+def test_a_reason_is_recorded_as_one_line(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(settings={"confirm": "true"}))
+    alice_client.post(START, {REASON: "  the replica\r\nlags\x1b[31m behind "})
+    assert Run.objects.get().reason == "the replica lags [31m behind"
+
+
+def test_the_address_from_which_a_run_is_started_is_recorded(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook())
+    alice_client.post(START, REMOTE_ADDR="2001:db8::7")
+    assert Run.objects.get().address == "2001:db8::7"
 
 
 def test_it_refuses_a_run_without_the_claim_and_names_it(bob_client, library, a_runbook):

@@ -177,7 +177,81 @@ def test_the_whole_log_is_text_and_nothing_else(server, alice):
     assert len(answer.content.splitlines()) == 3
 
 
-@pytest.mark.parametrize("stream", ["events/", "log.txt"])
+class TestDownloads:
+    @pytest.fixture
+    def printed(self, alice) -> str:
+        run = alice.start("parts.md")
+        alice.read(run)
+        return run
+
+    def test_the_text_alone_is_what_the_script_printed(self, alice, printed):
+        answer = alice.client.get(f"{printed}log.txt?times=none")
+        assert answer.text == "".join(f"{number}\n" for number in range(1, 500)) + "half and half\nno end"
+
+    def test_some_lines_are_as_the_file_has_them_or_text_alone(self, alice, printed):
+        lines = alice.client.get(f"{printed}log.txt?lines=499-500").text.splitlines()
+        assert [line[27:] for line in lines] == [" stdout F 499", " stdout P half ", " stdout F and half"]
+        assert alice.client.get(f"{printed}log.txt?lines=499-500&times=none").text == "499\nhalf and half\n"
+
+    def test_as_json_it_is_an_array_of_lines(self, alice, printed):
+        answer = alice.client.get(f"{printed}log.json")
+        assert answer.headers["Content-Type"] == "application/json"
+        told = answer.json()
+        assert [line["line"] for line in told] == list(range(1, 502))
+        assert told[499].pop("time").endswith("Z")
+        assert told[499] == {"line": 500, "stream": "stdout", "text": "half and half"}
+        only = alice.client.get(f"{printed}log.json?lines=501-600&times=none").json()
+        assert only == [{"line": 501, "stream": "stdout", "text": "no end"}]
+
+    def test_lines_that_are_not_there_are_none(self, alice, printed):
+        assert alice.client.get(f"{printed}log.txt?lines=900-950").text == ""
+        assert alice.client.get(f"{printed}log.json?lines=900-950").json() == []
+
+    @pytest.mark.parametrize(
+        ("address", "name"),
+        [("log.txt?download=1", ".txt"), ("log.json?download=1&lines=2-3", "-lines-2-3.json"), ("log.txt", None)],
+    )
+    def test_a_file_that_is_kept_has_the_run_s_name(self, alice, printed, address, name):
+        number = printed.split("/")[2]
+        expected = f'attachment; filename="run-{number}{name}"' if name else None
+        assert alice.client.get(printed + address).headers.get("Content-Disposition") == expected
+
+    @pytest.mark.parametrize("query", ["lines=2-1", "lines=0-3", "lines=x", "lines=1-", "lines=5", "times=utc"])
+    def test_what_cannot_be_understood_is_refused_with_a_sentence(self, alice, printed, query):
+        answer = alice.client.get(f"{printed}log.txt?{query}")
+        assert (answer.status_code, answer.text.partition(":")[0]) == (400, query.partition("=")[0])
+
+
+class TestWatchers:
+    WATCHERS = re.compile(r'id="watchers">(.*?)</p>')
+
+    def told(self, person: Person, run: str) -> Iterator[str]:
+        """What the page of this person says of who else is watching, as it changes."""
+        with person.client.stream("GET", f"{run}events/") as answer:
+            for line in answer.iter_lines():
+                yield from self.WATCHERS.findall(line)
+
+    def test_one_sees_who_comes_and_who_goes_but_not_oneself(self, person):
+        alice, bob, carol = person("alice"), person("bob"), person("carol")
+        run = alice.start("count.md", LINES="600", PAUSE="0.02")
+        seen = self.told(alice, run)
+        assert next(seen) == ""
+        one = self.told(bob, run)
+        assert next(one) == "alice is watching too"
+        assert next(seen) == "bob is watching too"
+        two, again = self.told(carol, run), self.told(bob, run)
+        assert next(two) == "alice and bob are watching too"
+        assert next(seen) == "bob and carol are watching too"
+        assert next(again) == "alice and carol are watching too"
+        again.close()
+        two.close()
+        assert next(seen) == "bob is watching too"
+        one.close()
+        assert next(seen) == ""
+        seen.close()
+
+
+@pytest.mark.parametrize("stream", ["events/", "log.txt", "log.json"])
 class TestWhoMayRead:
     @pytest.fixture
     def guarded(self, person) -> str:
@@ -229,6 +303,6 @@ def test_a_page_that_opens_in_the_middle_of_a_line_has_it_once(person):
     run = visitor.start("parts.md")
     visitor.read(run)
     page = visitor.client.get(run).text
-    assert re.findall(r'id="(L\d+)"', page) == [f"L{number}" for number in range(1, 502)]
+    assert re.findall(r'id="(L\d+)"', page) == [f"L{number}" for number in range(2, 502)]
     assert "hx-partial" not in page
-    assert page.count('class="log__chunk"') == 2
+    assert page.count('class="log__chunk" data-lines="500" data-first="2" data-last="501"') == 1

@@ -39,7 +39,7 @@ def test_a_run_shows_what_it_has_begun_in_order_and_how_it_stands(alice_client, 
 def test_a_sub_run_shows_who_began_it(alice_client, a_run, parent):
     page = page_of(alice_client, a_run("ops/child.md", parent=parent))
     assert f'<a href="/runs/{parent.pk}/">parent #{parent.pk}</a>' in page
-    assert "sub-runs" not in page
+    assert "Sub-runs" not in page
 
 
 def test_what_one_may_not_see_is_not_there(alice_client, a_run, parent):

@@ -13,9 +13,10 @@ import select
 import signal
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -25,6 +26,7 @@ from django.http import Http404
 from runbooks import library
 from runbooks.access import rules
 from runbooks.access.actor import Actor
+from runbooks.document.runbook import Runbook
 from runbooks.document.validate import InvalidValues
 from runbooks.execution import control, folder, launch, script_user
 from runbooks.execution.runner import PULSE, settle_if_ended
@@ -62,6 +64,7 @@ class Command(BaseCommand):
         parser.add_argument("--role", **several, metavar="ROLE", dest="roles", help="a value of the claim `roles`")
         parser.add_argument("--as", metavar="NAME", dest="subject", help="who asks; by default who is logged in")
         parser.add_argument("--confirm", action="store_true", help="run it although it wants to be confirmed")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="why, to be kept with the run")
 
     def handle(self, *, name: str, values: list[str], from_env: list[str], **options: Any) -> None:
         if options["verbosity"] < 2:
@@ -72,7 +75,8 @@ class Command(BaseCommand):
             given = values_given(values, from_env=from_env)
             if problem := script_user.problem():
                 raise BadArgument(problem)
-            run = asyncio.run(executed(name, actor, values=given, is_confirmed=options["confirm"]))
+            asked = {"is_confirmed": options["confirm"], "reason": options["reason"]}
+            run = asyncio.run(executed(name, actor, values=given, **asked))
         except BadArgument as problem:
             self.stderr.write(str(problem))
             sys.exit(2)
@@ -109,13 +113,13 @@ def _add(values: dict[str, str], name: str, value: str) -> None:
     values[name] = value
 
 
-async def executed(name: str, actor: Actor, *, values: dict[str, str], is_confirmed: bool) -> Run:
+async def executed(name: str, actor: Actor, *, values: dict[str, str], **asked: object) -> Run:
     """The run, settled; raises BadArgument if there was none."""
     is_interrupted = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Before there is a run: one that was interrupted as it began must not go on unseen.
         asyncio.get_running_loop().add_signal_handler(number, is_interrupted.set)
-    run = await in_thread(start, name, actor, values=values, is_confirmed=is_confirmed)
+    run = await in_thread(start, name, actor, values=values, **asked)
     trouble = None
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -130,9 +134,11 @@ async def executed(name: str, actor: Actor, *, values: dict[str, str], is_confir
     return run
 
 
-def start(name: str, actor: Actor, *, values: dict[str, str], is_confirmed: bool) -> Run:
+def start(name: str, actor: Actor, *, values: dict[str, str], **asked: object) -> Run:
+    runbook = runbook_named(name, actor)
+    files = files_given(runbook.runbook, values)
     try:
-        return control.start_run(actor, runbook_named(name, actor), values=values, is_confirmed=is_confirmed)
+        return control.start_run(actor, runbook, values=values, files=files, **asked)
     except InvalidValues as invalid:
         raise BadArgument("\n".join(f"{name}: {message}" for name, message in invalid.errors.items())) from None
     except control.NotConfirmed:
@@ -150,6 +156,20 @@ def runbook_named(name: str, actor: Actor) -> LibraryRunbook:
         with contextlib.suppress(Http404):
             return library.runbook_for(actor, path)
     raise BadArgument(f"There is no runbook {name}; name one by its path below RUNBOOKS_DIR.")
+
+
+def files_given(runbook: Runbook, values: Mapping[str, str]) -> dict[str, control.Upload]:
+    """What is given as VAR=@path, for variables that ask for a file; any other text is what is in the file."""
+    paths = {one.name: Path(values[one.name][1:]) for one in runbook.files if values.get(one.name, "").startswith("@")}
+    return {name: control.Upload(path.name, _content(name, path)) for name, path in paths.items()}
+
+
+def _content(name: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(control.LARGEST_FILES + 1)  # so much is too much already
+    except (OSError, ValueError) as problem:
+        raise BadArgument(f"{name}: {path} cannot be read: {getattr(problem, 'strerror', problem)}.") from None
 
 
 async def cancel_when(is_interrupted: asyncio.Event, actor: Actor, run: Run) -> None:

@@ -1,0 +1,103 @@
+"""What a runbook's page shows of its file: the prose, the script, the whole text, and each problem where it is."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
+
+from runbooks.document.highlight import Highlighter, with_wrong_lines
+from runbooks.document.prose import Prose, prose
+from runbooks.document.render import LONGEST_RENDERED, render
+from runbooks.document.runbook import Problem, Script
+from runbooks.library import LibraryRunbook
+
+ENVIRONMENT = "Environment Requirements"
+SCRIPT = "Script"
+
+
+@dataclass(frozen=True)
+class Code:
+    """A text with its highlighting, and the numbers of its lines."""
+
+    html: SafeString
+    language: str
+    count: int
+
+    @property
+    def numbers(self) -> str:
+        return "\n".join(str(number) for number in range(1, self.count + 1))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A problem with the number by which the page's summary links to where it is."""
+
+    number: int
+    problem: Problem
+
+
+def shown_of(runbook: LibraryRunbook, *, has_form: bool) -> dict[str, Any]:
+    """What the page's template needs of the file; without a form, the variables are told by their yaml block."""
+    problems = [Shown(number, problem) for number, problem in enumerate(runbook.problems, 1)]
+    text = prose(
+        runbook.source,
+        name=runbook.runbook.name,
+        problems=[problem for problem in runbook.problems if not _is_of_script(runbook, problem)],
+        kept=() if has_form or not runbook.runbook.requirements else (ENVIRONMENT,),
+    )
+    below = _below(text, [shown for shown in problems if not _is_of_script(runbook, shown.problem)])
+    in_script = [shown for shown in problems if _is_of_script(runbook, shown.problem)]
+    placed = {shown.number for shown in in_script}.union(*({s.number for s in there} for there in below.values()))
+    return {
+        "documentation": _html(
+            text.text,
+            tuple((line, _problems_html(there)) for line, there in below.items()),
+            tuple(shown.problem.line for shown in problems),
+        ),
+        "script": _script(runbook.runbook.script, tuple(shown.problem.line for shown in in_script)),
+        "script_problems": in_script,
+        "whole": _whole(runbook.runbook.documentation),
+        "problems": [(shown, shown.number in placed) for shown in problems],
+    }
+
+
+def _is_of_script(runbook: LibraryRunbook, problem: Problem) -> bool:
+    return runbook.runbook.script is not None and problem.section == SCRIPT and problem.line > 1
+
+
+def _below(text: Prose, problems: list[Shown]) -> dict[int, list[Shown]]:
+    """The problems by the line of the heading below which each is to stand."""
+    below: dict[int, list[Shown]] = {}
+    for shown in problems:
+        if line := text.heading_of(shown.problem):
+            below.setdefault(line, []).append(shown)
+    return below
+
+
+def _problems_html(problems: list[Shown]) -> str:
+    return render_to_string("runbooks/_problems_here.html", {"problems": problems})
+
+
+@lru_cache(maxsize=128)
+def _html(markdown: str, below: tuple[tuple[int, str], ...], wrong: tuple[int, ...]) -> str:
+    return render(markdown, ids="doc", has_links=True, below=dict(below), wrong=wrong)
+
+
+def _script(script: Script | None, wrong: tuple[int, ...]) -> Code | None:
+    return (
+        _code(script.text, script.language or "sh", tuple(line - script.line + 1 for line in wrong)) if script else None
+    )
+
+
+def _whole(text: str) -> Code | None:
+    # A longer one is shown as it is in place of the prose already.
+    return _code(text, "markdown") if len(text) <= LONGEST_RENDERED else None
+
+
+@lru_cache(maxsize=64)
+def _code(text: str, language: str, wrong: tuple[int, ...] = ()) -> Code:
+    html = Highlighter().html(text, language)
+    marked = with_wrong_lines(html, wrong) if wrong else html
+    return Code(mark_safe(marked), language, text.count("\n") + (not text.endswith("\n")))  # noqa: S308 - escaped

@@ -1,0 +1,63 @@
+// The choices of the View menu: times, wrapping, only stderr, and the line to go to.
+(() => {
+  const log = window.runbookweb?.log;
+  if (!log) return;
+
+  const { panel, scroller } = log;
+  const view = panel.querySelector("[data-log-view]");
+  const only = view.elements.only;
+  const line = view.elements.line;
+
+  // Another height of the lines must not carry the reader away.
+  function set(name, value) {
+    const wasFollowing = log.isFollowing;
+    log.keep(() => { panel.dataset[name] = value; });
+    if (wasFollowing) scroller.scrollTop = scroller.scrollHeight;
+  }
+
+  function remember() {
+    const chosen = { times: panel.dataset.times, wrap: panel.dataset.wrap === "true" };
+    try {
+      localStorage.setItem("runbookweb.log", JSON.stringify(chosen));
+    } catch {
+      // Without a storage it holds for this page.
+    }
+  }
+
+  // Not remembered for other runs: there, missing output would look like no output.
+  async function filter() {
+    const top = log.top();
+    panel.dataset.only = only.checked ? "stderr" : "";
+    showFilter();
+    await log.open(log.isFollowing || !top ? { end: 1 } : { around: top });
+    log.tell("log:filter");
+  }
+
+  function showFilter() {
+    only.checked = panel.dataset.only === "stderr";
+    panel.querySelector("[data-log-only]").hidden = !only.checked;
+  }
+
+  view.addEventListener("change", ({ target }) => {
+    if (target === only) filter();
+    if (target.name === "times") set("times", target.value);
+    if (target.name === "wrap") set("wrap", String(target.checked));
+    remember();
+    log.tell("log:view");
+  });
+
+  view.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const number = Math.max(1, Math.min(Number(line.value), log.tail));
+    location.hash = `#L${number}`;
+    view.hidePopover();
+    scroller.focus({ preventScroll: true });
+  });
+
+  panel.querySelector("[data-log-all]").addEventListener("click", () => { only.click(); scroller.focus(); });
+  panel.addEventListener("log:all", showFilter);
+  view.querySelector("[data-log-choices]").disabled = false;
+  showFilter(); // some browsers fill forms in as they were
+  view.elements.times.value = panel.dataset.times;
+  view.elements.wrap.checked = panel.dataset.wrap === "true";
+})();

@@ -1,0 +1,146 @@
+"""No news and no connection never look the same, and a tab that nobody looks at misses nothing."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.processes import until
+
+from .pages import TICKING, connection, execute, line, lines, state
+
+pytestmark = pytest.mark.browser
+
+STOP = {"STOP": "the file that ends it"}
+SILENT = 'echo begun; until [ -e "$STOP" ]; do sleep 0.05; done'
+# The extension and the page learn of it as in a real tab: by the event, and what the document says then.
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  Object.defineProperty(document, "visibilityState", { value: hidden ? "hidden" : "visible", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+NOTIFICATIONS = """
+window.shown = [];
+window.Notification = class extends EventTarget {
+  static permission = "default";
+  static async requestPermission() { return (Notification.permission = "granted"); }
+  constructor(title) { super(); window.shown.push(title); }
+};
+"""
+
+
+@pytest.fixture
+def stop(tmp_path: Path) -> Path:
+    return tmp_path / "stop"
+
+
+def go(page: Page, seconds: int) -> None:
+    """Let so much time pass for the page, as far as its clock tells."""
+    page.clock.run_for(1000 * seconds)
+
+
+def test_a_silent_script_is_told_from_a_lost_connection(visit, server, add_runbook, stop):
+    add_runbook("Silent", requirements=STOP, script=SILENT)
+    page = visit("alice", allowed=["/events/", "htmx:sse:error", "/static/favicon"])
+    execute(page, "Silent", STOP=stop)
+    expect(line(page, "begun")).to_be_visible()
+    expect(connection(page)).to_have_text(re.compile("live"))
+    expect(connection(page)).to_have_text(re.compile(r"live · no output for 1\d s"))
+    expect(connection(page).get_by_role("status")).to_have_text("live")
+    assert connection(page).get_attribute("data-is-quiet") == "true"
+    stop.touch()
+    expect(connection(page)).to_have_text(re.compile("ended: succeeded"))
+
+
+def test_a_stream_that_says_nothing_at_all_counts_as_lost_and_is_opened_anew(visit, add_runbook, stop):
+    add_runbook("Half-open", requirements=STOP, script=SILENT)
+    page = visit("alice", allowed=["/events/", "htmx:sse:error"])
+    page.clock.install()
+    execute(page, "Half-open", STOP=stop)
+    expect(line(page, "begun")).to_be_visible()
+    opened = []
+    page.on("request", lambda request: opened.append(request) if "/events/" in request.url else None)
+    page.clock.fast_forward(30_000)
+    go(page, 2)
+    expect(connection(page)).to_have_text(re.compile("live"))
+    stop.touch()
+    page.clock.resume()
+    expect(state(page)).to_have_text("succeeded")
+    assert len(opened) == 1
+    assert opened[0].headers["last-event-id"].isdigit()
+    expect(lines(page)).to_have_text(["begun"])
+
+
+def test_a_tab_in_the_background_comes_back_with_nothing_missing(visit, server, add_runbook, stop):
+    add_runbook("Background", requirements=STOP, script=TICKING)
+    page = visit("alice")
+    number = execute(page, "Background", STOP=stop)
+    expect(line(page, "line 5")).to_be_attached()
+    page.evaluate(HIDE, True)
+    seen = lines(page).count()
+    other = visit("bob")
+    other.goto(page.url)
+    expect(lines(other).nth(seen + 40)).to_be_attached()
+    assert lines(page).count() <= seen + 2
+    page.evaluate(HIDE, False)
+    expect(lines(page).nth(seen + 60)).to_be_attached()
+    stop.touch()
+    expect(state(page)).to_have_text("succeeded")
+    assert lines(page).all_text_contents() == server.printed(number).decode().splitlines()
+
+
+def test_the_tab_shows_the_state_also_while_nobody_looks(visit, add_runbook, stop):
+    add_runbook("Tab", requirements=STOP, script=f"{SILENT}; exit 3")
+    page = visit("alice")
+    page.clock.install()
+    number = execute(page, "Tab", STOP=stop)
+    expect(state(page)).to_have_text("running")
+    expect(page).to_have_title(re.compile(f"^▶ .*#{number}"))
+    icon = page.locator("link[rel=icon]")
+    expect(icon).to_have_attribute("href", re.compile("favicon-running"))
+    page.evaluate(HIDE, True)
+    stop.touch()
+    other = visit("bob")
+    other.goto(page.url)
+    expect(state(other)).to_have_text("failed")
+    go(page, 12)
+    expect(page).to_have_title(re.compile(f"^✗ .*#{number}"))
+    expect(icon).to_have_attribute("href", re.compile("favicon-failed"))
+
+
+def test_the_end_of_a_long_run_is_notified_to_who_asked_for_it(visit, add_runbook, stop):
+    add_runbook("Notified", requirements=STOP, script=SILENT)
+    page = visit("alice")
+    page.add_init_script(NOTIFICATIONS)
+    page.clock.install()
+    execute(page, "Notified", STOP=stop)
+    bell = page.get_by_role("button", name="Notify me")
+    expect(bell).to_have_attribute("aria-pressed", "false")
+    bell.click()
+    expect(bell).to_have_attribute("aria-pressed", "true")
+    expect(state(page)).to_have_text("running")
+    page.clock.fast_forward(40_000)
+    page.evaluate(HIDE, True)
+    stop.touch()
+    other = visit("bob")
+    other.goto(page.url)
+    expect(state(other)).to_have_text("succeeded")
+    go(page, 12)
+    (words,) = until(lambda: page.evaluate("window.shown"))
+    assert words.startswith("succeeded: ")
+
+
+def test_a_screen_reader_hears_of_new_lines_now_and_then(visit, add_runbook, stop):
+    script = f"seq -f 'line %g' 1 50; echo trouble >&2; sleep 0.2; echo last; {SILENT.partition(';')[2]}"
+    add_runbook("Heard", requirements=STOP, script=script)
+    page = visit("alice")
+    page.clock.install()
+    execute(page, "Heard", STOP=stop)
+    expect(line(page, "last")).to_be_visible()
+    news = page.locator("[data-log-news]")
+    expect(news).to_have_text("")
+    go(page, 11)
+    expect(news).to_have_text(re.compile(r"^\d+ new lines?[.] (1 on stderr, the last: trouble[.] )?Last line: last$"))
+    expect(page.get_by_role("log")).to_have_attribute("aria-live", "off")
+    stop.touch()

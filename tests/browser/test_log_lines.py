@@ -1,0 +1,96 @@
+"""A line or a range of the log has an address, and can be copied as the script printed it."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from .pages import execute, line, state
+
+pytestmark = pytest.mark.browser
+
+MARKED = ".log__line--marked .log__text"
+
+
+@pytest.fixture
+def log(visit, add_runbook) -> Page:
+    """The page of a run that has printed 3000 lines."""
+    add_runbook("Lines", script="seq -f 'line %g' 1 3000")
+    page = visit("alice")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    execute(page, "Lines")
+    expect(state(page)).to_have_text("succeeded")
+    return page
+
+
+def number(page: Page, line: int) -> Locator:
+    return page.get_by_role("log").get_by_role("link", name=str(line), exact=True)
+
+
+def test_an_address_with_a_range_opens_around_it(log):
+    log.goto(f"{log.url}#L120-L122")
+    expect(line(log, "line 120")).to_be_in_viewport()
+    expect(log.locator(MARKED)).to_have_text(["line 120", "line 121", "line 122"])
+    expect(log.get_by_role("group", name="Chosen lines")).to_contain_text("Lines 120\N{EN DASH}122")
+    expect(log.get_by_role("button", name="Jump to the end")).to_be_visible()
+
+
+def test_a_press_on_a_number_chooses_a_line_and_with_shift_a_range(log):
+    number(log, 2990).click()
+    expect(log).to_have_url(re.compile("#L2990$"))
+    number(log, 2987).click(modifiers=["Shift"])
+    expect(log).to_have_url(re.compile("#L2987-L2990$"))
+    log.reload()
+    expect(log.locator(MARKED)).to_have_text([f"line {number}" for number in range(2987, 2991)])
+    log.get_by_role("button", name="Choose no lines").click()
+    expect(log).to_have_url(re.compile("/$"))
+    expect(log.locator(MARKED)).to_have_count(0)
+    expect(log.get_by_role("log")).to_be_focused()
+
+
+def test_the_chosen_lines_and_the_link_to_them_are_copied(log):
+    log.goto(f"{log.url}#L10-L12")
+    chosen = log.get_by_role("group", name="Chosen lines")
+    chosen.get_by_role("button", name="Copy lines").click()
+    expect(chosen.get_by_text("Lines copied")).to_be_visible()
+    assert log.evaluate("navigator.clipboard.readText()") == "line 10\nline 11\nline 12\n"
+    chosen.get_by_role("button", name="Link").click()
+    expect(chosen.get_by_text("Link copied")).to_be_visible()
+    assert log.evaluate("navigator.clipboard.readText()") == log.url
+
+
+def test_the_view_menu_goes_to_a_line_by_keyboard_alone(log):
+    log.get_by_role("button", name="View").press("Enter")
+    log.get_by_label("Go to line").fill("42")
+    log.keyboard.press("Enter")
+    expect(line(log, "line 42")).to_be_in_viewport()
+    expect(log).to_have_url(re.compile("#L42$"))
+    expect(log.get_by_role("log")).to_be_focused()
+    log.keyboard.press("Escape")
+    expect(log.locator(MARKED)).to_have_count(0)
+
+
+def test_the_keys_of_the_log_leave_other_fields_alone(log):
+    log.get_by_role("log").press("/")
+    field = log.get_by_role("searchbox", name="Search the output")
+    expect(field).to_be_focused()
+    log.keyboard.type("/n End")
+    expect(field).to_have_value("/n End")
+    log.keyboard.press("Escape")
+    expect(field).to_have_value("")
+    expect(log.get_by_role("log")).to_be_focused()
+
+
+def test_without_javascript_each_line_is_within_reach_by_links(log, visit):
+    page = visit("alice", javascript=False)
+    page.goto(log.url)
+    expect(line(page, "line 3000")).to_be_attached()
+    page.get_by_role("link", name="2,500 lines before these").click()
+    expect(line(page, "line 2400")).to_be_attached()
+    page.get_by_role("button", name="View").click()
+    page.get_by_label("Go to line").fill("77")
+    page.get_by_role("button", name="Go", exact=True).click()
+    expect(page).to_have_url(re.compile(r"\?line=77$"))
+    expect(line(page, "line 77")).to_be_attached()
+    page.get_by_role("link", name="The end of the log").click()
+    expect(line(page, "line 3000")).to_be_attached()

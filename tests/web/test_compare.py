@@ -1,0 +1,108 @@
+"""Two runs side by side."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from runbooks.execution import folder
+from runbooks.models import Run
+
+
+@pytest.fixture(autouse=True)
+def _a_runbook_for_sre(library, a_runbook):
+    library.add("restart.md", a_runbook(claims={"roles": ["sre"]}))
+
+
+@pytest.fixture
+def ended(a_run):
+    """A run that has ended, and what it has printed."""
+
+    def create(*lines: str, seconds: int = 5, **fields: object) -> Run:
+        now = timezone.now()
+        run = a_run(**{"state": "succeeded", "started_at": now - timedelta(seconds=seconds), "ended_at": now} | fields)
+        folder.prepare(run.folder)
+        run.log.write_text("".join(f"2026-11-22T16:23:59.123456Z stdout F {line}\n" for line in lines))
+        return run
+
+    return create
+
+
+def page_of(client, a: Run, b: Run) -> str:
+    return client.get(f"/runs/compare/?a={a.pk}&b={b.pk}").content.decode()
+
+
+def test_what_differs_is_said_in_words(alice_client, ended):
+    a = ended("one", "two", values={"HOST": "db1", "COUNT": "3"})
+    b = ended("one", "2", values={"HOST": "db2", "COUNT": "3"}, state="failed", seconds=65, source="# other")
+    page = page_of(alice_client, a, b)
+    assert f"#{a.pk} succeeded, #{b.pk} failed." in page
+    assert f"#{b.pk} took 1 min longer. HOST differs. The runbook was changed between them." in page
+    assert "The output differs from line 2 on." in page
+    assert page.count('class="compare__differs"') == 1
+
+
+def test_what_is_the_same_is_said_too(alice_client, ended):
+    page = page_of(alice_client, ended("one"), ended("one"))
+    assert "Both succeeded. They took equally long. The runbook is the same. They printed the same." in page
+    assert "change__line" not in page
+
+
+def test_lines_of_one_run_alone_say_so_without_colours(alice_client, ended):
+    page = page_of(alice_client, ended("same", "\x1b[31mold\x1b[0m"), ended("same", "<b>new</b>"))
+    assert "</span>old</span>" in page
+    assert "</span>&lt;b&gt;new&lt;/b&gt;</span>" in page
+    assert "change__line--removed" in page
+    assert "change__line--added" in page
+
+
+def test_long_outputs_are_compared_in_part(alice_client, ended, monkeypatch):
+    monkeypatch.setattr("runbooks.web.comparison.LINES", 2)
+    page = page_of(alice_client, ended("a", "b", "c"), ended("a", "b", "d"))
+    assert "the first 2 lines are compared" in page
+    assert "The first 2 lines of their output are the same." in page
+
+
+def test_outputs_with_nothing_in_common_show_where_they_part(alice_client, ended):
+    a, b = (ended("begin", *(f"{word} {number}" for number in range(2000))) for word in ("red", "blue"))
+    page = page_of(alice_client, a, b)
+    assert "too little in common" in page
+    assert f"/runs/{b.pk}/?line=2#L2" in page
+
+
+def test_a_run_that_printed_nothing_is_named(alice_client, ended):
+    silent = ended()
+    assert f"#{silent.pk} printed nothing." in page_of(alice_client, silent, ended("one"))
+
+
+def test_an_output_that_is_gone_is_not_called_the_same(alice_client, ended, a_run):
+    gone = a_run(state="succeeded", started_at=timezone.now(), ended_at=timezone.now())
+    page = page_of(alice_client, gone, ended())
+    assert f"What #{gone.pk} printed is not there any more." in page
+    assert "the same.</p>" not in page.partition('id="output"')[2]
+
+
+def test_two_ticked_runs_are_compared_the_older_first(alice_client, ended):
+    a, b = ended(), ended()
+    assert alice_client.get(f"/runs/compare/?run={b.pk}&run={a.pk}").url == f"/runs/compare/?a={a.pk}&b={b.pk}"
+
+
+@pytest.mark.parametrize(
+    "query", ["run=1", "run=1&run=2&run=3", "run=1&run=1", "run=1&run=x", "a=1", "a=x&b=2", "a=-1&b=1"]
+)
+def test_what_are_not_two_runs_leads_to_a_form(alice_client, query):
+    answer = alice_client.get(f"/runs/compare/?{query}")
+    assert answer.status_code == 400
+    assert '<label class="field__label" for="id_a">First run</label>' in answer.content.decode()
+
+
+def test_the_form_alone_is_no_mistake(alice_client):
+    answer = alice_client.get("/runs/compare/")
+    assert answer.status_code == 200
+    assert 'role="alert"><' not in answer.content.decode()
+
+
+def test_both_runs_must_be_seen(bob_client, ended, a_run):
+    own, other = a_run("gone.md", actor="bob"), ended()
+    assert bob_client.get(f"/runs/compare/?a={own.pk}&b={other.pk}").status_code == 404
+    assert bob_client.get(f"/runs/compare/?a={own.pk}&b={own.pk}").status_code == 200
