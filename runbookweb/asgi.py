@@ -11,7 +11,7 @@ from django.http import HttpResponse
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "runbookweb.settings")
 django.setup(set_prefix=False)  # before consumers are imported: they use models
 
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.routing import URLRouter  # noqa: E402
 from channels.security.websocket import WebsocketDenier  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
@@ -20,6 +20,7 @@ from runbooks.api.errors import ApiError  # noqa: E402
 from runbooks.api.gate import failed  # noqa: E402
 from runbooks.web import consumers as web  # noqa: E402
 from runbookweb import drain  # noqa: E402
+from runbookweb.client import ClientRouter  # noqa: E402
 
 
 class Pages(ASGIHandler):
@@ -34,7 +35,7 @@ class Pages(ASGIHandler):
             return None, failed(ApiError(400, "Content-Type: it cannot be read; send application/json."))
 
 
-application = ProtocolTypeRouter(
+application = ClientRouter(
     {
         "http": URLRouter([*web.urlpatterns, *api.urlpatterns, re_path(r"", drain.waited_for(Pages()))]),
         # Without the denier, a request for a WebSocket at any other address would end in an error of ours.

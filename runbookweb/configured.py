@@ -6,7 +6,7 @@ from runbookweb.env import VARIABLES, Configuration, Variable
 
 # By what one looks for; what begins with none of these words is of the last group.
 GROUPS = {
-    "Address": ("BIND_", "API_", "ALLOWED_"),
+    "Address": ("BIND_", "API_", "ALLOWED_", "TRUSTED_"),
     "Folders": ("RUNBOOKS_", "DATA_", "EXECUTION_DIR", "MOUNT_"),
     "Sign-in": ("ENABLE_LOGIN", "SECRET_", "JWT_", "IDP_", "OIDC_"),
     "Scripts": ("SCRIPT_", "MAX_", "EXECUTION_"),

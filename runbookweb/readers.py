@@ -80,6 +80,19 @@ def host(value: str) -> str:
     return value.lower()
 
 
+def networks(value: str) -> tuple[str, ...]:
+    """Addresses and networks, each as a network."""
+    return tuple(map(_network, words(value)))
+
+
+def _network(word: str) -> str:
+    try:
+        return str(ipaddress.ip_network(word, strict=False))
+    except ValueError:
+        neither = "which is neither an address nor a network such as 10.0.0.0/8"
+        raise ValueError(f"has {word[:50]!r} in it, {neither}") from None
+
+
 def signing_secret(value: str) -> str:
     if value.lstrip().startswith(("-----BEGIN", "ssh-", "ecdsa-")):
         raise ValueError("is a public or private key; set it to random characters")

@@ -13,8 +13,7 @@ from runbooks.document.validate import InvalidValues
 from runbooks.execution import control
 from runbooks.library import LibraryRunbook
 from runbooks.models import Run
-from runbooks.web import forms
-from runbooks.web.errors import unavailable
+from runbooks.web import errors, forms
 from runbooks.web.runbook_page import runbook_page
 
 
@@ -29,16 +28,31 @@ def start(request: HttpRequest, path: str) -> HttpResponse:
         )
     # All at once, or who has put the values right would be sent back for the reason.
     except InvalidValues as invalid:
-        errors = {**invalid.errors, **_unconfirmed(request, runbook)}
+        wrong = {**invalid.errors, **_unconfirmed(request, runbook)}
     except control.NotConfirmed:
-        errors = {**control.misfits(runbook, values, files), **_unconfirmed(request, runbook)}
+        wrong = {**control.misfits(runbook, values, files), **_unconfirmed(request, runbook)}
     except (control.Draining, control.NoRoom) as problem:
-        return unavailable(request, problem)
+        return errors.unavailable(request, problem)
     except control.CannotRun as problem:
-        errors = {"": str(problem)}
+        wrong = {"": str(problem)}
     except control.KeyReused as problem:
-        errors = {"": _started_already(problem.run)}
-    return runbook_page(request, runbook, typed=values, errors=errors)
+        wrong = {"": _started_already(problem.run)}
+    return runbook_page(request, runbook, typed=values, errors=wrong)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say that a form has expired; one that was to start a run is shown again, with what was typed into it.
+
+    A sign-in in another tab is enough: the page would have to be loaded anew, and all that was typed would be lost.
+    """
+    match = request.resolver_match
+    if request.actor is None or match is None or match.view_name != "start":
+        return errors.csrf_failed(request, reason)
+    runbook = library.runbook_for(request.actor, match.kwargs["path"])
+    expired = {"": "This form was opened before you signed in. Look at the values once more and press Execute."}
+    page = runbook_page(request, runbook, typed=forms.start_values(request.POST, runbook.runbook), errors=expired)
+    page.status_code = 403
+    return page
 
 
 def _given(request: HttpRequest, runbook: LibraryRunbook) -> dict[str, object]:

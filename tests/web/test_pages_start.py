@@ -134,6 +134,18 @@ def test_another_site_cannot_send_the_form(alice_client, library, a_runbook):
     assert not Run.objects.exists()
 
 
+def test_a_form_from_before_a_sign_in_starts_nothing_and_keeps_what_was_typed(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(requirements={"HOST": "The host", "API_TOKEN": "A token"}))
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = alice_client.cookies
+    answer = strict.post(START, {"HOST": "db1", "API_TOKEN": "hunter2", "csrfmiddlewaretoken": "stale"})
+    assert answer.status_code == 403
+    assert 'value="db1"' in text_of(answer)
+    assert "opened before you signed in" in text_of(answer)
+    assert "hunter2" not in text_of(answer)
+    assert not Run.objects.exists()
+
+
 @pytest.mark.parametrize("path", ["nothing.md", "../restart.md", "restart"])
 def test_what_is_not_there_cannot_start(alice_client, library, path):
     assert alice_client.post(f"/runbooks/{path}/runs/").status_code == 404
