@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench import floors, logs
+from bench import floors, logs, rows
 from bench.clients import Client, Stream, read
 from bench.site import Site, private_memory
 from bench.table import Row
@@ -29,10 +29,11 @@ class Sizes:
     at_once: tuple[int, ...]
     viewers: tuple[int, ...]
     lines_kept: int
+    runs_kept: int
 
 
-FULL = Sizes(100, 500, 100, (10 * MEGABYTE, 1000 * MEGABYTE), (1, 50, 200), (1, 100, 500), 1_000_000)
-QUICK = Sizes(30, 100, 40, (10 * MEGABYTE,), (1, 20), (1, 50), 100_000)
+FULL = Sizes(100, 500, 100, (10 * MEGABYTE, 1000 * MEGABYTE), (1, 50, 200), (1, 100, 500), 1_000_000, 100_000)
+QUICK = Sizes(30, 100, 40, (10 * MEGABYTE,), (1, 20), (1, 50), 100_000, 10_000)
 
 
 def true(site: Site, sizes: Sizes) -> Iterator[Row]:
@@ -158,8 +159,31 @@ def pages(site: Site, sizes: Sizes) -> Iterator[Row]:
         yield Row(f"{what}: a text that is in the last line", seconds(f"search/?q=line+{lines}"), "s")
 
 
+def history(site: Site, sizes: Sizes) -> Iterator[Row]:
+    """The list of very many runs, whole and narrowed, against a page that has nothing but a form."""
+    client = Client(site.port)
+    person, run = client.person(), client.start("Noop")
+    read([client.follow(run)])
+    rows.multiply(site.folder / "data/db.sqlite3", run, count=sizes.runs_kept)
+    middle = run + sizes.runs_kept // 2
+
+    def seconds(path: str) -> float:
+        return _seconds(lambda: person.page(f"/runs/{path}"))
+
+    for what, query in {
+        "the newest": "",
+        "those from the midst on": f"?before={middle}",
+        "those of a person": "?person=person7",
+        "those that failed": "?state=failed",
+        "those of nobody": "?person=nobody",
+    }.items():
+        pairs = [(seconds(query), seconds("compare/")) for _ in range(5)]
+        ours, bare = (1e3 * statistics.median(taken) for taken in zip(*pairs, strict=True))
+        yield Row(f"{sizes.runs_kept:,} runs: {what}", ours, "ms", bare, at_most=100)
+
+
 MEASURES: dict[str, Callable[[Site, Sizes], Iterator[Row]]] = {
-    measure.__name__: measure for measure in (true, line, output, secrets, runs, viewers, pages)
+    measure.__name__: measure for measure in (true, line, output, secrets, runs, viewers, pages, history)
 }
 
 

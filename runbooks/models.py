@@ -46,7 +46,7 @@ class Run(models.Model):
     address = models.CharField(max_length=45, blank=True, help_text="of the network, from which it was asked for")
     reason = models.TextField(blank=True, help_text="why, in the words of whoever confirmed it")
     revision = models.CharField(max_length=64, blank=True, help_text="the git commit of RUNBOOKS_DIR at that time")
-    is_dirty = models.BooleanField(null=True, help_text="whether the runbook differed from that commit")
+    is_dirty = models.BooleanField("differed", null=True, help_text="whether the runbook differed from that commit")
 
     queued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
@@ -57,7 +57,7 @@ class Run(models.Model):
     return_code = models.IntegerField(null=True)
     killed = models.PositiveIntegerField(default=0, help_text="processes that had to be killed")
     warnings = models.JSONField(default=list, help_text="what went wrong beside the script, such as a read-only file")
-    is_pinned = models.BooleanField(default=False, help_text="kept, however old it gets")
+    is_pinned = models.BooleanField("pinned", default=False, help_text="kept, however old it gets")
     note = models.TextField(blank=True, help_text="what somebody added afterwards")
     noted_by = models.CharField(max_length=255, blank=True)
     noted_at = models.DateTimeField(null=True)

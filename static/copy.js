@@ -1,4 +1,5 @@
 // A button with data-copy="#id" copies that element's text; it shows and says "Copied", and is there with scripts alone.
+// Others copy with runbookweb.copy(text), which tells whether it could; the text may be a promise.
 (() => {
   const SHOWN = 2000;
   const said = document.createElement("p");
@@ -26,12 +27,14 @@
     }
   }
 
+  // A promise is handed on as it is: after waiting for the server, the press of the button would not count any more.
   async function copy(text) {
+    const blob = async () => new Blob([await text], { type: "text/plain" });
     try {
-      await navigator.clipboard.writeText(text);
+      await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob() })]);
       return true;
     } catch {
-      return copyOldWay(text);
+      return copyOldWay(await text);
     }
   }
 
@@ -54,5 +57,6 @@
   });
 
   document.addEventListener("htmx:after:swap", show);
+  window.runbookweb = { ...window.runbookweb, copy };
   show();
 })();

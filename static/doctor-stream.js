@@ -9,20 +9,19 @@ const parsed = (block) => {
   return fields.data ? { name: fields.event, ...JSON.parse(fields.data) } : null;
 };
 
-export async function read(address, { onEvent = () => {} } = {}) {
+export async function read(address) {
   const began = performance.now();
-  const found = { events: [], headers: new Headers(), isWhole: false, lumps: 0, problem: "" };
+  const found = { events: [], headers: new Headers(), isWhole: false, lumps: 0 };
   try {
-    await collect(found, address, onEvent);
+    await collect(found, address);
   } catch (problem) {
-    if (problem instanceof Refused) throw problem;
-    found.problem = problem.message; // the connection was cut, or never opened
+    if (problem instanceof Refused) throw problem; // else the connection was cut, or never opened
   }
   found.seconds = (performance.now() - began) / 1000;
   return found;
 }
 
-async function collect(found, address, onEvent) {
+async function collect(found, address) {
   const answer = await fetch(address, { cache: "no-store" });
   found.headers = answer.headers;
   if (CUT_BY_A_PROXY.includes(answer.status)) return;
@@ -40,7 +39,6 @@ async function collect(found, address, onEvent) {
     for (const event of events) {
       found.isWhole ||= event.name === "done";
       if (event.name === "line") found.events.push({ ...event, arrived });
-      onEvent(event);
     }
   }
 }

@@ -78,16 +78,25 @@ function sum() {
   summary.hidden = false;
 }
 
-// Two at once would disturb each other, so a button that is at work does nothing; it keeps the keyboard's focus.
-for (const button of page.querySelectorAll("[data-run]")) {
-  const run = async () => {
-    if (button.ariaDisabled === "true") return;
-    button.ariaDisabled = "true";
-    await { quick, long }[button.dataset.run]();
-    sum();
-    button.ariaDisabled = "false";
-  };
+// Two at once would disturb each other, so while one is at work no button does anything; each keeps the keyboard's focus.
+const buttons = page.querySelectorAll("[data-run]");
+let isMeasuring = false;
+
+function be(measuring) {
+  isMeasuring = measuring;
+  for (const button of buttons) button.ariaDisabled = String(measuring);
+}
+
+async function run(button) {
+  if (isMeasuring) return;
+  be(true);
+  await { quick, long }[button.dataset.run]();
+  sum();
+  be(false);
+}
+
+for (const button of buttons) {
   button.hidden = false;
-  button.addEventListener("click", run);
-  if (button.dataset.run === "quick") run();
+  button.addEventListener("click", () => run(button));
+  if (button.dataset.run === "quick") run(button);
 }

@@ -1,4 +1,4 @@
-// A link with data-focus-after is gone when htmx has done what it asks for: the focus goes to the element with that id.
+// What has data-focus-after is gone when htmx has done what it asks for: the focus goes to the element with that id.
 (() => {
   let next = "";
 
@@ -7,7 +7,10 @@
   });
 
   document.addEventListener("htmx:after:swap", () => {
-    if (next && document.activeElement === document.body) document.getElementById(next)?.focus({ preventScroll: true });
+    const focused = document.activeElement;
+    // What has just been hidden keeps the focus until the page is drawn, and then nothing has it.
+    const isLost = focused === document.body || !focused.checkVisibility();
+    if (next && isLost) document.getElementById(next)?.focus({ preventScroll: true });
     next = "";
   });
 })();

@@ -8,26 +8,20 @@
   async function fetched(address) {
     const response = await fetch(address);
     if (!response.ok) throw new Error(`status ${response.status}`);
-    return new Blob([await response.text()], { type: "text/plain" });
+    return response.text();
   }
 
-  // The clipboard takes a promise: after waiting for the server, the press of the button would not count any more.
-  const write = (text) => navigator.clipboard.write([new ClipboardItem({ "text/plain": text })]);
-
-  async function copy(text, words) {
-    try {
-      await write(text);
-      said.textContent = words;
-    } catch {
-      said.textContent = window.isSecureContext ? "It could not be copied: try again" : "Browsers copy only on pages with https";
-    }
+  async function copy(button, text, words) {
+    const isCopied = await window.runbookweb.copy(text).catch(() => false);
+    said.textContent = isCopied ? words : "It could not be copied: try again";
+    button.focus({ preventScroll: true });
   }
 
-  bar.querySelector("[data-log-copy]").addEventListener("click", ({ currentTarget }) => {
-    copy(fetched(currentTarget.dataset.address), "Lines copied");
+  bar.querySelector("[data-log-copy]").addEventListener("click", ({ currentTarget: button }) => {
+    copy(button, fetched(button.dataset.address), "Lines copied");
   });
-  bar.querySelector("[data-log-link]").addEventListener("click", () => {
-    copy(new Blob([location.href], { type: "text/plain" }), "Link copied");
+  bar.querySelector("[data-log-link]").addEventListener("click", ({ currentTarget: button }) => {
+    copy(button, location.href, "Link copied");
   });
   new MutationObserver(() => { said.textContent = ""; }).observe(bar.querySelector("[data-log-range]"), { childList: true });
 })();

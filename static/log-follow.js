@@ -17,7 +17,8 @@
   function show() {
     if (log.isFollowing || isAtEnd()) seen = log.tail;
     const count = log.tail - seen;
-    words.textContent = count ? `${count.toLocaleString("en")} new line${count === 1 ? "" : "s"}` : "";
+    const lines = panel.dataset.only ? "new output" : `${count.toLocaleString("en")} new line${count === 1 ? "" : "s"}`;
+    words.textContent = count ? lines : "";
     button.hidden = log.isFollowing || isAtEnd();
   }
 

@@ -72,8 +72,8 @@
   }
 
   panel.addEventListener("log:found", ({ detail }) => {
-    const isMore = detail.query === found.query && detail.lines.length >= found.lines.length;
-    const hits = isMore && detail.lines.length === found.lines.length && found.isHit ? null : new Set(detail.lines);
+    const isSame = detail.query === found.query && detail.lines === found.lines;
+    const hits = isSame ? null : new Set(detail.lines);
     const isHit = hits ? (number) => hits.has(number) : found.isHit;
     found = { ...detail, isHit };
     if (hits) {

@@ -1,6 +1,6 @@
-// Searches the whole log on the server while one types, goes from hit to hit, and looks on while the run goes on.
+// The field that searches the log: what was found is counted while one types, gone through, and followed while it grows.
 (() => {
-  const log = window.runbookweb?.log;
+  const { log, hits } = window.runbookweb ?? {};
   if (!log) return;
 
   const TYPING = 250; // milliseconds
@@ -10,55 +10,57 @@
   const field = form.elements.q;
   const said = form.querySelector("[data-log-hits]");
   const steps = form.querySelectorAll("button[data-step]");
-  const nothing = { query: "", lines: [], count: 0, until: 0, is_complete: true };
+  const nothing = { query: "", near: 1, lines: [], before: 0, count: 0, until: 0, is_complete: true };
+  const trouble = "the server does not answer";
   let found = nothing;
   let at = -1;
-  let turn = 0;
+  let turns = 0;
   let typing = 0;
   let lookingOn = 0;
-
-  async function ask(query, from) {
-    const address = new URL(form.action, location);
-    address.searchParams.set("q", query);
-    address.searchParams.set("from", from);
-    if (panel.dataset.only) address.searchParams.set("only", panel.dataset.only);
-    const response = await fetch(address, { headers: { Accept: "application/json" } });
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    return response.json();
-  }
+  let way = null; // to the hit that one is brought to, while the search has not come so far
 
   function show(words) {
-    const many = found.count > found.lines.length ? `the first ${found.lines.length.toLocaleString("en")} of ` : "";
-    const hits = `${at + 1} of ${many}${found.count.toLocaleString("en")}`;
-    said.textContent = words ?? (!found.query ? "" : found.count ? hits : "no match");
+    const count = `${(found.before + at + 1).toLocaleString("en")} of ${found.count.toLocaleString("en")}`;
+    said.textContent = words ?? (!found.query ? "" : found.count ? count : "no match");
     for (const button of steps) button.disabled = !found.count;
     form.toggleAttribute("data-has-query", Boolean(field.value));
     panel.dispatchEvent(new CustomEvent("log:found", { detail: { ...found, current: found.lines[at] } }));
   }
 
+  // The answer, if nobody has asked for something else meanwhile.
+  async function latest(asked) {
+    const mine = ++turns;
+    const answer = await asked.catch(() => null);
+    if (mine !== turns) return null;
+    if (!answer) show(trouble);
+    return answer;
+  }
+
   async function search({ goes = true } = {}) {
     const query = field.value;
-    const mine = ++turn;
     clearTimeout(typing);
     if (!query) return clear();
     show("searching…");
-    try {
-      const answer = await ask(query, 1);
-      if (mine !== turn) return;
-      found = { ...answer, query };
-      at = nearest();
-      show();
-      lookOn();
-      if (goes) await go();
-    } catch {
-      if (mine === turn) show("the server does not answer");
-    }
+    const answer = await latest(hits.begin(query, log.top() ?? 1));
+    if (!answer) return;
+    found = answer;
+    way = { goes };
+    lookOn();
+    await arrive();
   }
 
-  // The first hit from where one reads on, or else the last one before.
+  async function arrive() {
+    if (!found.is_complete && found.until < found.near) return show("searching…");
+    const { goes } = way;
+    way = null;
+    at = nearest();
+    show();
+    if (goes) await go();
+  }
+
+  // The first hit from where one read on, or else the last one before.
   function nearest() {
-    const top = log.top() ?? 1;
-    const next = found.lines.findIndex((line) => line >= top);
+    const next = found.lines.findIndex((line) => line >= found.near);
     return next < 0 ? found.lines.length - 1 : next;
   }
 
@@ -69,37 +71,51 @@
 
   async function step(by) {
     if (field.value !== found.query) return search();
-    if (!found.lines.length) return;
-    at = (at + by + found.lines.length) % found.lines.length;
+    if (way || !found.lines.length) return;
+    if (!(at + by in found.lines)) return turn(by);
+    at += by;
+    await go();
+  }
+
+  async function turn(by) {
+    const edge = found.lines[at];
+    const answer = await latest(hits.turn(found, by));
+    if (!answer) return;
+    found = answer;
+    const { lines } = found;
+    at = by > 0 ? Math.max(0, lines.findIndex((line) => line > edge)) : lines.findLastIndex((line) => line < edge);
+    if (at < 0) at = lines.length - 1;
+    lookOn();
     await go();
   }
 
   // More has come: only what nobody has looked through yet is asked for.
-  function lookOn() {
+  function lookOn(after = found.is_complete ? LOOK_ON : 0) {
     if (!found.query || lookingOn || (found.is_complete && log.tail <= found.until)) return;
     lookingOn = setTimeout(async () => {
-      const { query, until } = found;
-      try {
-        const more = await ask(query, until + 1);
-        if (found.query !== query || found.until !== until) return;
-        // A line that has not ended was not passed: what came after it is in both answers.
-        const known = found.lines.filter((line) => line <= until);
-        const count = found.count - (found.lines.length - known.length) + more.count;
-        found = { ...more, query, lines: [...known, ...more.lines], count };
-        if (at < 0) at = nearest();
-        show();
-      } catch {
-        // The line of the connection says what is the case; the next lines bring the next attempt.
-      } finally {
-        lookingOn = 0;
-        if (!found.is_complete) lookOn();
-      }
-    }, found.is_complete ? LOOK_ON : 0);
+      const asked = found;
+      const more = await hits.goOn(asked).catch(() => null);
+      lookingOn = 0;
+      if (more && found === asked) take(more);
+      if (!more && way) show(trouble);
+      // The line of the connection says what is the case; at once again would be without end while the server is away.
+      if (!found.is_complete) lookOn(more ? 0 : LOOK_ON);
+    }, after);
+  }
+
+  function take(more) {
+    const current = found.lines[at];
+    found = more;
+    if (way) return arrive();
+    at = found.lines.indexOf(current);
+    if (at < 0) at = nearest();
+    show();
   }
 
   function clear() {
-    turn += 1;
+    turns += 1;
     found = nothing;
+    way = null;
     at = -1;
     field.value = "";
     show();

@@ -8,11 +8,17 @@
   let range = null;
 
   const parse = (hash) => {
-    const match = hash.match(/^#L(\d+)(?:-L?(\d+))?$/);
+    const match = hash.match(/^#L(\d{1,15})(?:-L?(\d{1,15}))?$/);
     if (!match) return null;
-    const [from, to] = [Number(match[1]), Number(match[2] ?? match[1])];
+    const [from, to] = [match[1], match[2] ?? match[1]].map((number) => Math.max(1, Number(number)));
     return { from: Math.min(from, to), to: Math.max(from, to) };
   };
+  // Of a run that goes on, a range may reach beyond the end: these lines are still to come.
+  const clamped = ({ from, to }) => ({
+    from: Math.min(from, log.tail || from),
+    to: hasEnded() || from > log.tail ? Math.min(to, log.tail || to) : to,
+  });
+  const hasEnded = () => document.querySelector("[data-connection]").dataset.connection === "ended";
   const hashOf = ({ from, to }) => (from === to ? `#L${from}` : `#L${from}-L${to}`);
   const has = (number) => range && range.from <= number && number <= range.to;
 
@@ -32,10 +38,11 @@
   }
 
   async function go() {
-    const wanted = parse(location.hash);
-    if (!wanted) return;
-    if (log.tail && wanted.from > log.tail) wanted.from = wanted.to = log.tail;
-    select(wanted);
+    const asked = parse(location.hash);
+    if (!asked || (!log.tail && hasEnded())) return;
+    const wanted = clamped(asked);
+    if (hashOf(wanted) !== location.hash) choose(wanted);
+    else select(wanted);
     await log.show(wanted.from);
   }
 

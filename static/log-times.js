@@ -47,6 +47,7 @@
     seen.disconnect();
     for (const chunk of log.chunks) seen.observe(chunk);
   });
+  addEventListener("beforeprint", () => log.chunks.forEach(convert)); // on paper nothing comes near the screen
   // The exact time is put on the line that one points at, not on thousands.
   scroller.addEventListener("pointerover", ({ target }) => {
     if (!target.matches(".log__time[datetime]") || target.title) return;

@@ -7,6 +7,7 @@
   const view = panel.querySelector("[data-log-view]");
   const only = view.elements.only;
   const line = view.elements.line;
+  let left = {};
 
   // Another height of the lines must not carry the reader away.
   function set(name, value) {
@@ -26,11 +27,20 @@
 
   // Not remembered for other runs: there, missing output would look like no output.
   async function filter() {
-    const top = log.top();
+    const [top, wasFollowing] = [place(), log.isFollowing];
     panel.dataset.only = only.checked ? "stderr" : "";
     showFilter();
-    await log.open(log.isFollowing || !top ? { end: 1 } : { around: top });
+    await log.open(wasFollowing || !top ? { end: 1 } : { around: top });
+    log.isFollowing = wasFollowing;
+    if (!wasFollowing && top) log.scrollTo(top);
+    left = { top, seen: log.top() };
     log.tell("log:filter");
+  }
+
+  // Where one reads; and where one was before the last choice, if one has stayed where that has led.
+  function place() {
+    const top = log.top();
+    return left.seen === top ? left.top : top;
   }
 
   function showFilter() {

@@ -37,7 +37,7 @@
     // What the stream brings: taken in where it joins on, else only counted.
     take(chunk) {
       const hadTail = this.hasTail;
-      this.tail = Math.max(this.tail, lastOf(chunk));
+      this.#grow(lastOf(chunk));
       const gap = firstOf(chunk) - this.last - 1;
       if (lastOf(chunk) > this.last) {
         if (hadTail && gap <= 0 && (this.isFollowing || this.#rows < MOST)) this.#append([chunk], lastOf(chunk));
@@ -73,8 +73,24 @@
         this.tell("log:all");
         await this.open({ around: number });
       }
-      this.row(number)?.scrollIntoView({ block: "center" });
+      this.#centre(this.row(number));
       this.tell("log:shown");
+    }
+
+    // Make a line, or else the next one that is shown, the first that is seen.
+    scrollTo(number) {
+      const rows = this.chunks.flatMap((chunk) => this.rows(chunk));
+      const row = rows.find((row) => this.number(row) >= number) ?? rows.at(-1);
+      if (row) this.scroller.scrollTop += row.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top;
+      this.tell("log:shown");
+    }
+
+    // Within the panel alone: the page around it stays where it is, unless the panel is out of sight.
+    #centre(row) {
+      if (!row) return;
+      const [box, line] = [this.scroller, row].map((element) => element.getBoundingClientRect());
+      this.scroller.scrollTop += line.top - box.top - (box.height - line.height) / 2;
+      if (box.bottom < 0 || box.top > innerHeight) this.scroller.scrollIntoView({ block: "nearest" });
     }
 
     // The number of the first line that is seen.
@@ -107,6 +123,15 @@
     }
 
     tell(name, parts = []) { panel.dispatchEvent(new CustomEvent(name, { detail: { parts } })); }
+
+    // The numbers' column is as wide as the last one needs it.
+    #grow(tail) {
+      const [was, digits] = [String(this.tail).length, String(tail).length];
+      this.tail = Math.max(this.tail, tail);
+      if (digits <= Math.max(was, 4)) return;
+      const widen = () => panel.style.setProperty("--log-digits", `${digits}ch`);
+      this.isFollowing ? widen() : this.keep(widen);
+    }
 
     #rowBelow(height) {
       const isBelow = (element) => element.getBoundingClientRect().bottom > height;
@@ -190,7 +215,7 @@
       const template = document.createElement("template");
       template.innerHTML = html;
       const [first, last, count] = ["First", "Last", "Count"].map((name) => Number(headers.get(`Log-${name}`)));
-      this.tail = Math.max(this.tail, count);
+      this.#grow(count);
       return { chunks: [...template.content.querySelectorAll(".log__chunk")], first, last };
     }
   }

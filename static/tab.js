@@ -10,18 +10,35 @@
   const title = document.title;
   const icon = document.querySelector("link[rel=icon]");
   let shown = "";
+  let isCutOff = false;
 
+  const isActive = () => ["queued", "running"].includes(shown);
+  const stage = (state) => ({ "": 0, queued: 1, running: 2 })[state] ?? 3; // the last: an end is final
+
+  // A run never goes back: what the page says of it is older than the answer, for in a hidden tab the stream rests.
   function show(state) {
-    if (!state || state.dataset.state === shown || !MARKS[state.dataset.state]) return;
+    const next = state?.dataset.state;
+    if (!MARKS[next] || stage(next) <= stage(shown)) return;
     const before = shown;
-    shown = state.dataset.state;
-    document.title = `${MARKS[shown]} ${title}`;
-    icon.href = tab.dataset[`icon${shown[0].toUpperCase()}${shown.slice(1)}`] ?? tab.dataset.iconOther;
+    shown = next;
+    paint();
     if (!before || state.dataset.active !== "false") return;
     document.dispatchEvent(new CustomEvent("run:end", { detail: { state: shown, title } }));
   }
 
-  const isActive = () => ["queued", "running"].includes(shown);
+  // Without a connection nobody knows whether it runs on; an end stays an end.
+  function paint() {
+    const isUnknown = isCutOff && isActive();
+    const own = tab.dataset[`icon${shown[0].toUpperCase()}${shown.slice(1)}`];
+    document.title = `${isUnknown ? "⚠" : MARKS[shown]} ${title}`;
+    icon.href = (!isUnknown && own) || tab.dataset.iconOther;
+  }
+
+  function cutOff(state) {
+    isCutOff = ["lost", "silent", "signed-out", "refused"].includes(state);
+    if (shown) paint();
+  }
+
   const look = () => show(document.getElementById("run-state"));
 
   async function ask() {
@@ -35,6 +52,7 @@
   new MutationObserver(look).observe(document.getElementById("run-state").parentElement, {
     childList: true, subtree: true, attributeFilter: ["data-state"],
   });
+  document.addEventListener("connection", ({ detail }) => cutOff(detail.state));
   look();
   if (isActive()) setInterval(ask, EVERY);
 })();

@@ -17,7 +17,7 @@ ARROWS = {
     "runbooks.threads": set(),
     "runbooks.access": {"document", "models"},
     "runbooks.library": {"access", "document", "models"},
-    "runbooks.output": {"access", "models", "threads"},
+    "runbooks.output": {"access", "document", "models", "threads"},
     "runbooks.execution": {"access", "document", "library", "models", "output", "threads"},
     "runbooks.admin": {"models", "templatetags", "threads"},
     "runbooks.api": {"access", "document", "execution", "library", "models", "output", "threads"},

@@ -29,7 +29,7 @@ def test_it_compares_a_run_with_its_floor(tmp_path):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--only", "true,speed"), "'speed' is none of true, line, output, secrets, runs, viewers, pages"),
+        (("--only", "true,speed"), "'speed' is none of true, line, output, secrets, runs, viewers, pages, history"),
         (("--json", "nowhere/figures"), "'nowhere/figures' cannot be written: give a file in a folder that is there"),
     ],
 )

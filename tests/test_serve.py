@@ -91,7 +91,7 @@ def test_a_client_cannot_move_the_root_of_the_paths(pages):
 def test_a_form_that_django_refuses_is_one_line_in_the_log(pages, size):
     # The one is too large for Django, and not yet for the server; the other has too many fields.
     cookie = b"Cookie: runbookweb_csrf=%s\r\n" % (b"x" * 32)
-    assert post(pages, size, extra=cookie, path="/login/").startswith(b"HTTP/1.1 400 ")
+    assert post(pages, size, extra=cookie, path="/login/").startswith(b"HTTP/1.1 413 ")
     (line,) = map(json.loads, pages.complaints.splitlines())
     assert (line["level"], line["logger"].rpartition(".")[0]) == ("ERROR", "django.security")
     assert "exception" not in line

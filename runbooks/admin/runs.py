@@ -49,9 +49,9 @@ class RunAdmin(admin.ModelAdmin):
     view_on_site = False  # its page is linked as it is; Django's way there asks the database once more
     fieldsets = (
         (None, {"fields": ("runbook", "state", "return_code", "actor", "claims", "address", "reason", "values")}),
-        ("When", {"fields": ("queued_at", "started_at", "ended_at", "timeout", "cancelled_at", "cancelled_by")}),
+        ("When", {"fields": ("requested", "started", "ended", "timeout", "cancelled", "cancelled_by")}),
         ("Where it belongs", {"fields": ("parent", "correlation_id", "revision", "is_dirty")}),
-        ("What remains", {"fields": ("killed", "warnings", "is_pinned", "note", "noted_by", "noted_at", "source")}),
+        ("What remains", {"fields": ("killed", "warnings", "is_pinned", "note", "noted_by", "noted", "source")}),
     )
     readonly_fields = tuple(name for _, options in fieldsets for name in options["fields"])
 
@@ -66,6 +66,22 @@ class RunAdmin(admin.ModelAdmin):
     @admin.display(description="Requested", ordering="queued_at")
     def requested(self, run: Run) -> SafeString | str:
         return show.moment(run.queued_at)
+
+    @admin.display(description="Started")
+    def started(self, run: Run) -> SafeString | str:
+        return show.moment(run.started_at)
+
+    @admin.display(description="Ended")
+    def ended(self, run: Run) -> SafeString | str:
+        return show.moment(run.ended_at)
+
+    @admin.display(description="Cancelled")
+    def cancelled(self, run: Run) -> SafeString | str:
+        return show.moment(run.cancelled_at)
+
+    @admin.display(description="Noted")
+    def noted(self, run: Run) -> SafeString | str:
+        return show.moment(run.noted_at)
 
     @admin.display(description="Took")
     def took(self, run: Run) -> str:

@@ -10,6 +10,8 @@ from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from runbooks.document.pictured import pictured
+
 # Pygments' regular expressions take minutes for what an attacker writes, and ever more of them for more of it.
 LONGEST_HIGHLIGHTED = 10_000
 # The clock is looked at between matches, and one match of a session's prompt in a long line takes seconds.
@@ -25,6 +27,8 @@ class Highlighter:
         self.seconds = SECONDS
 
     def html(self, code: str, language: str) -> str:
+        # A script that reads differently from what it does would be approved for what it seems to do.
+        code = pictured(code)
         if not self._is_cheap(code, language):
             return escape(code)
         self.left -= len(code)

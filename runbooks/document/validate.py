@@ -52,9 +52,11 @@ def interpreter(script: Script) -> list[str]:
     if first_line.startswith("#!"):
         return _by_shebang(first_line)
     if not script.language:
-        raise NoInterpreter("Begin the script with #! and an interpreter, or name a language after the ```.")
+        raise NoInterpreter("Begin the script with `#!` and an interpreter, or name a language after the ```.")
     if script.language not in INTERPRETERS:
-        raise NoInterpreter(f"No interpreter is known for {script.language[:50]!r}; begin the script with #! and one.")
+        raise NoInterpreter(
+            f"No interpreter is known for {script.language[:50]!r}; begin the script with `#!` and an interpreter."
+        )
     name = INTERPRETERS[script.language]
     if not (path := shutil.which(name)):
         raise NoInterpreter(f"{name} is not installed on this machine.")

@@ -4,10 +4,12 @@ A start may not wait for it: HEAD is read here, and git is asked for each runboo
 ways that run nothing, whatever the repository's configuration says: a checkout may belong to anybody.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -19,8 +21,11 @@ from runbooks.library import LibraryRunbook
 from runbooks.output.entries import open_regular
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+LONGEST_COMMIT = 64
 SECONDS = 1.0  # of git, which takes a few milliseconds on a disk that is not broken
-LARGEST_REFS = 4 * 1024 * 1024
+REST = 60.0  # seconds in which a git that did not answer is not asked again: each start would wait for it
+LARGEST_REFS = 256 * 1024 * 1024
+BLOCK = 1024 * 1024
 ENVIRONMENT = {
     "LC_ALL": "C",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -32,6 +37,7 @@ ENVIRONMENT = {
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_ALLOW_PROTOCOL": "none",
 }
+_resting: dict[Path, float] = {}  # until when, by checkout
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,8 @@ def _head(checkout: Path) -> str:
     if name.startswith("refs/") and ".." not in name:
         # A further working tree has its own HEAD, and shares the branches.
         common = folder / _text(folder / "commondir") if (folder / "commondir").exists() else folder
-        if found := _branch(common, name):
-            return _commit(found)
+        if COMMIT.fullmatch(found := _branch(common, name)):
+            return found
     return _commit((_git(checkout, "rev-parse", "--verify", "HEAD") or b"").decode())
 
 
@@ -92,18 +98,32 @@ def _git_folder(checkout: Path) -> Path:
 
 
 def _branch(folder: Path, name: str) -> str:
-    """The commit of a branch: in its own file, or in the one of those that git has packed."""
-    try:
+    """The commit of a branch, in its own file or in the one of those that are packed; nothing if git must be asked."""
+    with contextlib.suppress(OSError):
         return _text(folder / name)
-    except FileNotFoundError:
-        packed = _text(folder / "packed-refs", most=LARGEST_REFS)
-    return next((line.split(" ")[0] for line in packed.split("\n") if line.endswith(f" {name}")), "")
+    with contextlib.suppress(OSError):
+        packed = (folder / "packed-refs").stat()
+        return _packed(folder / "packed-refs", name, (packed.st_ino, packed.st_mtime_ns, packed.st_size))
+    return ""
 
 
-def _text(file: Path, *, most: int = 4096) -> str:
+@lru_cache(maxsize=32)
+def _packed(file: Path, name: str, _state: tuple[int, ...]) -> str:
+    """The commit of a branch in the file of those that are packed, which may be large; kept while the file stays."""
+    ending, before = f" {name}\n".encode(), b""
+    with os.fdopen(open_regular(file), "rb") as opened:
+        while opened.tell() < LARGEST_REFS and (block := opened.read(BLOCK)):
+            line, found, _ = (before + block).partition(ending)
+            if found:
+                return line.rpartition(b"\n")[2].decode(errors="replace")
+            before = line[-len(ending) - LONGEST_COMMIT :]
+    return ""
+
+
+def _text(file: Path) -> str:
     # A pipe in its place would be waited for.
     with os.fdopen(open_regular(file), "rb") as opened:
-        return opened.read(most).decode(errors="replace").strip()
+        return opened.read(4096).decode(errors="replace").strip()
 
 
 def _commit(text: str) -> str:
@@ -133,7 +153,7 @@ def _digest(source: bytes) -> str:
 def _git(checkout: Path, *command: str) -> bytes | None:
     """What git answers; None if it says no. Raises Unknown if it is not there, or does not answer."""
     program = shutil.which("git")
-    if program is None:
+    if program is None or time.monotonic() < _resting.get(checkout, 0):
         raise Unknown
     # With the folder named, git does not look for one, nor ask whose it is; safe.directory is for versions that do.
     where = ("-c", "safe.directory=*", f"--git-dir={_git_folder(checkout)}", "--no-pager")
@@ -143,5 +163,6 @@ def _git(checkout: Path, *command: str) -> bytes | None:
             [program, *where, *command], **options, env=ENVIRONMENT, cwd=checkout, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
+        _resting[checkout] = time.monotonic() + REST
         raise Unknown from None
     return None if done.returncode else done.stdout

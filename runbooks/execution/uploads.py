@@ -19,16 +19,18 @@ LONGEST_NAME = 100  # bytes
 FOLDER = "uploads"  # in the run's folder, and in the working folder of the script
 NOT_ASKED = "the runbook does not ask for a file of this name."
 EMPTY = "this file is empty; choose another."
+SEVERAL = "choose one file."
 TOO_LARGE = f"with this file all files together are larger than {LARGEST:,} bytes."
 GONE = "has lost its file; start another run with it"
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as somebody has sent it; its name may be anything."""
+    """A file as somebody has sent it; its name may be anything, and others may have come in the same place."""
 
     name: str
     content: bytes
+    is_alone: bool = True
 
     @property
     def safe_name(self) -> str:
@@ -62,11 +64,18 @@ def taken(runbook: Runbook, values: Mapping[str, str], files: Mapping[str, Uploa
     for name in asked:
         if name in found:
             total += len(found[name].content)
-            if message := EMPTY if not found[name].content else TOO_LARGE if total > LARGEST else "":
+            if message := _problem(found[name], total):
                 errors[name] = message
     if errors:
         raise InvalidValues(errors)
     return found
+
+
+def _problem(upload: Upload, total: int) -> str:
+    """What is wrong with a file, so many bytes being sent up to it."""
+    if not upload.is_alone:
+        return SEVERAL
+    return EMPTY if not upload.content else TOO_LARGE if total > LARGEST else ""
 
 
 def _bytes(text: str) -> bytes:

@@ -103,11 +103,6 @@ def content_of(line: bytes) -> bytes:
     return line[PREFIX:] if line[35:36] == b"P" else line[PREFIX:] + b"\n"
 
 
-def count_lines(data: bytes) -> int:
-    """How many of the script's lines end in these whole log lines."""
-    return data.count(b"\n") - (len(IS_PART.findall(data)) if has_parts(data) else 0)
-
-
 def has_parts(data: bytes) -> bool:
     """Whether some of these log lines may be parts of lines; a search for bytes alone, for most logs have none."""
     return (b"stdout P " in data or b"stderr P " in data) and bool(IS_PART.search(data))

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from html import escape
 
+from runbooks.document.pictured import pictured
+
 MAX_LINE = 16 * 1024
 SEQUENCE = re.compile(
     r"\x1b\[([0-9;:]{0,100})m"  # SGR, the one that is kept
@@ -16,12 +18,7 @@ SEQUENCE = re.compile(
     r"|\x1b[ -/]*[0-Z\\^-~]"
     r"|\x1b"
 )
-PICTURES = {code: 0x2400 + code for code in range(32) if code not in (9, 10, 27)} | {127: 0x2421}
-PICTURES |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # C1 controls: some terminals obey them
-# Directional overrides would let a line read differently from what it says.
-PICTURES |= dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD)
 SGR = re.compile(rb"\x1b\[([0-9;:]{0,100})m")
-HARMFUL = re.compile("[" + "".join(re.escape(chr(code)) for code in PICTURES) + "]")
 # Who cannot see the colour is told by a word.
 KINDS = {"stdout": ("", ""), "stderr": (" log__line--stderr", '<span class="visually-hidden">stderr: </span>')}
 ATTRIBUTES = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "inverse", 9: "strike"}
@@ -156,11 +153,6 @@ def _span(text: str, classes: str) -> str:
     return f'<span class="{classes}">{text}</span>' if classes else text
 
 
-def pictured(text: str) -> str:
-    """The text with a picture for each control character, as it is shown."""
-    return text.translate(PICTURES) if HARMFUL.search(text) else text
-
-
 @dataclass
 class Line:
     """A line that the script has begun: where it stands, and what has come of it."""
@@ -198,6 +190,7 @@ def _row(line: Line, html: str) -> str:
     when = f' datetime="{time}"' if time else ""  # there is none in a line that only another program can have written
     # The numbers are no tab stops: hundreds of them would stand between the log and what comes after it.
     return (
-        f'<div class="log__line{kind}" id="L{number}"><a class="log__number" href="#L{number}" tabindex="-1">{number}</a>'
+        f'<div class="log__line{kind}" id="L{number}">'
+        f'<a class="log__number" href="#L{number}" tabindex="-1">{number}</a>'
         f'<time class="log__time"{when}>{time[11:23]}</time>{said}<span class="log__text">{html}</span></div>'
     )

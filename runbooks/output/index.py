@@ -110,6 +110,15 @@ def index_of(log: Path) -> Index:
     return Index(log)
 
 
+def place_before(log: Path, number: int) -> Place:
+    """Where to begin to read for the line with this number; for the first one no index is made, which takes a while."""
+    if number <= 1:
+        return START
+    index = index_of(log)
+    index.end()
+    return index.before(number)
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         status = path.lstat()

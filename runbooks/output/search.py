@@ -3,6 +3,7 @@
 A request looks for so long, and then says how far it has come, for the next one to go on from there.
 """
 
+import math
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -11,15 +12,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from runbooks.output.entries import PREFIX, frame_kind, has_parts, is_stdout
+from runbooks.output.entries import PREFIX, frame_kind, has_parts, is_stdout, parse
 from runbooks.output.html import SEQUENCE, pictured, visible
-from runbooks.output.index import Index, index_of
+from runbooks.output.index import place_before
 from runbooks.output.lines import Lines
 from runbooks.output.logfile import LogFile, Part
 
 MOST = 10_000  # lines that are told; more are only counted
 MOST_TEXTS = 500  # of those, how many are told with what they say
 SECONDS = 2.0
+GRACE = 1.0  # more seconds to come to a place where no line is open
 READ = 64 * 1024
 COLOURS = f"(?:{SEQUENCE.pattern})*+".encode()  # possessive: there are two ways to read each, and no need to try both
 OTHERS = (b"\x1bP", b"\x1bX")  # they begin a sequence by a letter that is a small one in what is looked through
@@ -58,14 +60,19 @@ class Query:
 
 @dataclass(slots=True)
 class Found:
-    """How many lines have it, the first ones of them, and what some of those say; looked at was up to the line `until`.
+    """How many lines have it, those of them around the line `near`, and what some say; looked at was up to `until`.
 
-    A search that goes on after it may bring a line from before it, which has ended only now.
+    Of those that are told with what they say, `stderr` has the ones that went there.
+    Before the first of `lines` are as many more as `skipped` says. A search that goes on after it may bring a line from
+    before it, which has ended only now.
     """
 
+    near: int = 1
     count: int = 0
+    skipped: int = 0
     lines: list[int] = field(default_factory=list)
     texts: dict[int, str] = field(default_factory=dict)
+    stderr: set[int] = field(default_factory=set)
     until: int = 0
     is_complete: bool = False
 
@@ -73,6 +80,10 @@ class Found:
         self.count += 1
         if len(self.lines) < MOST:
             self.lines.append(number)
+        elif self.lines[MOST // 2] < self.near:
+            # Who reads the end of a long log looks for what is there, not for what was at its beginning.
+            self.skipped += MOST // 2
+            self.lines = [*self.lines[MOST // 2 :], number]
         if len(self.texts) < MOST_TEXTS:
             self.texts[number] = pictured(text)
 
@@ -85,43 +96,58 @@ class Block:
     text: str
 
 
-def search(log: Path, query: Query, *, start: int = 1, seconds: float = SECONDS) -> Found:
-    """The lines from this one on with a text, as far as they are found in so many seconds."""
-    found, until = Found(), time.monotonic() + seconds
-    index = index_of(log)
-    end = index.end()
-    for part, lines in _parts(index, start=start, end=end.offset):
-        if lines.count >= start and time.monotonic() > until:
-            found.until = lines.count
+def search(
+    log: Path,
+    query: Query,
+    *,
+    start: int = 1,
+    near: int = 1,
+    seconds: float = SECONDS,
+    grace: float = GRACE,
+    enough: float = math.inf,
+) -> Found:
+    """The lines from `start` on with a text, as far as they are found in so many seconds, or until they are enough."""
+    found, until = Found(near), time.monotonic() + seconds
+    place = place_before(log, start)
+    lines = place.lines.copy()
+    for part, is_last in _parts(log, place.offset, lines):
+        late = time.monotonic() - until
+        # A line that is open here might belong to neither this search nor the next.
+        is_over = lines.count >= start and late > 0 and (not lines.open or late > grace)
+        if is_over or found.count >= enough:
+            is_last_open = any(line.number == lines.count for line in lines.open.values())
+            found.until = max(start, lines.count - is_last_open)
             break
-        for number, text in _hits(_block(part, lines, query, start=start, end=end.offset), query):
+        told = len(found.texts)
+        for number, text in _hits(_block(part, lines, query, start=start, is_last=is_last), query):
             found.add(number, text)
+        if len(found.texts) > told:
+            found.stderr |= _of_stderr(list(found.texts)[told:], part.data, lines)
     else:
         # A line that has not ended is looked at again, for more of it may come.
-        open_lines = (line.number for line in end.lines.open.values())
-        found.until, found.is_complete = max(start, min(open_lines, default=end.lines.count + 1)) - 1, True
+        open_lines = (line.number for line in lines.open.values())
+        found.until, found.is_complete = max(start, min(open_lines, default=lines.count + 1)) - 1, True
     found.lines.sort()
     return found
 
 
-def _parts(index: Index, *, start: int, end: int) -> Iterator[tuple[Part, Lines]]:
-    """The log from soon before a line on, and how the lines stand before each part."""
-    place = index.before(start)
-    offset, lines = place.offset, place.lines.copy()
-    with closing(LogFile(index.path)) as log:
-        while offset < end and (part := log.read(offset, most=min(READ, end - offset))):
-            yield part, lines
+def _parts(log: Path, offset: int, lines: Lines) -> Iterator[tuple[Part, bool]]:
+    """The log from an offset on, and which part is the last; the lines go along, and stand where the part begins."""
+    with closing(LogFile(log)) as file:
+        end = file.end()
+        while offset < end and (part := file.read(offset, most=min(READ, end - offset))):
+            yield part, part.end >= end
             lines.skip(part.data)
             offset = part.end
 
 
-def _block(part: Part, lines: Lines, query: Query, *, start: int, end: int) -> Block:
+def _block(part: Part, lines: Lines, query: Query, *, start: int, is_last: bool) -> Block:
     """The lines among which hits are looked for; none, if it is plain that there is no hit."""
     data = part.data
     if query.only_stderr and "stderr" not in lines.open and is_stdout(data):
         return Block((), "")
     if lines.open or has_parts(data):
-        return _joined(data, lines, query, start=start, is_end=part.end >= end)
+        return _joined(data, lines, query, start=start, is_last=is_last)
     if not query.may_be_in(data):
         return Block((), "")
     contents = _contents(data, query)
@@ -142,11 +168,11 @@ def _contents(data: bytes, query: Query) -> list[bytes]:
     ]
 
 
-def _joined(data: bytes, lines: Lines, query: Query, *, start: int, is_end: bool) -> Block:
+def _joined(data: bytes, lines: Lines, query: Query, *, start: int, is_last: bool) -> Block:
     """The lines that end in this piece of the log, of which some are in parts; at the log's end, all lines."""
     count, begun = lines.count, {stream: line.number for stream, line in lines.open.items()}
     contents = {line.number: [line.content] for line in lines.open.values() if _is_wanted(line.stream, query)}
-    older = set(begun.values()) if count >= start - 1 else set()
+    older = set(begun.values()) if count >= start else set()
     for entry in data.removesuffix(b"\n").split(b"\n"):
         kind = frame_kind(entry[27:PREFIX])
         number = begun.pop(kind.stream, None)
@@ -159,13 +185,24 @@ def _joined(data: bytes, lines: Lines, query: Query, *, start: int, is_end: bool
             begun[kind.stream] = number
         if _is_wanted(kind.stream, query):
             contents[number].append(entry[PREFIX:] if kind.is_ours else entry)
-    unfinished = () if is_end else begun.values()
+    unfinished = () if is_last else begun.values()
     wanted = {
         number: b"".join(pieces)
         for number, pieces in contents.items()
         if number not in unfinished and (number >= start or number in older)
     }
     return Block(list(wanted), _seen(list(wanted.values())))
+
+
+def _of_stderr(numbers: list[int], data: bytes, lines: Lines) -> set[int]:
+    """Which of these lines, of which this piece of the log tells, went to stderr."""
+    if not lines.open and not has_parts(data):
+        entries = data.split(b"\n")
+        kinds = {number: frame_kind(entries[number - lines.count - 1][27:PREFIX]) for number in numbers}
+        return {number for number, kind in kinds.items() if kind.stream == "stderr"}
+    lines = lines.copy()
+    known = [*lines.open.values(), *map(lines.add, parse(data))]
+    return {line.number for line in known if line.stream == "stderr"}.intersection(numbers)
 
 
 def _is_wanted(stream: str, query: Query) -> bool:
@@ -178,7 +215,8 @@ def _seen(contents: list[bytes]) -> str:
 
 def _hits(block: Block, query: Query) -> Iterator[tuple[int, str]]:
     """The number and the text of each line that has what is looked for."""
-    if not block.numbers:
+    # No line has a line end in it, and a text that begins with one would be found at the same place for ever.
+    if not block.numbers or "\n" in query.text:
         return
     text = block.text if query.text.isascii() else pictured(block.text)
     folded, wanted = query.folded(text), query.folded(query.text)

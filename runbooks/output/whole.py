@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runbooks.output.entries import Entry, parse
 from runbooks.output.html import visible
-from runbooks.output.index import index_of
+from runbooks.output.index import place_before
 from runbooks.output.logfile import LogFile, Part
 
 LONGEST = 1024 * 1024  # bytes; of a longer line, so many are told at a time
@@ -51,9 +51,9 @@ class WholeLines:
 
     def __init__(self, path: Path, *, first: int, last: int | None):
         self.path, self.first, self.last = path, first, last
-        index = index_of(path)
-        self.end = index.end().offset
-        place = index.before(first)
+        place = place_before(path, first)
+        with closing(LogFile(path)) as log:
+            self.end = log.end()
         self.offset, self.count = place.offset, place.lines.count
         self.open = {line.stream: Begun(line.number, "", line.stream) for line in place.lines.open.values()}
 

@@ -9,11 +9,18 @@ from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from runbooks.document.pictured import pictured
 from runbookweb import zone
 
 register = template.Library()
 NOTHING = "\N{EN DASH}"
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+@register.filter
+def seen(text: object) -> str:
+    """Somebody's words, with a picture for each character that would make them read differently."""
+    return pictured(str(text))
 
 
 @register.filter

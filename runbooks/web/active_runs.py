@@ -7,14 +7,14 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from runbooks import library
 from runbooks.access.identify import signed_in
 from runbooks.execution import control
 from runbooks.models import ACTIVE, Run, State
-from runbooks.typical import typical_seconds
-from runbooks.web.state_fragments import Usual
+from runbooks.typical import Usual, usual_of
 
 SHOWN = 12
 COUNTED = 1000  # nobody reads how many more there are than that
@@ -27,6 +27,11 @@ class Active:
     run: Run
     waits_for: str
     usual: Usual | None
+
+    @property
+    def waited(self) -> float:
+        """The seconds since it was asked for."""
+        return max(0.0, (timezone.now() - self.run.queued_at).total_seconds())
 
 
 @require_safe
@@ -55,17 +60,12 @@ def _runs(visible: QuerySet[Run]) -> list[tuple[Run, str]]:
 
 
 def _context(visible: QuerySet[Run], found: list[tuple[Run, str]]) -> dict[str, Any]:
-    usual = {path: _usual(path) for path in {run.runbook for run, _ in found}}
+    usual = {path: usual_of(visible, path) for path in {run.runbook for run, _ in found}}
     return {
         "active": [Active(run, waits_for, usual[run.runbook]) for run, waits_for in found],
         "more_active": _more(visible) if len(found) == SHOWN else 0,
         "seen": _seen(found),
     }
-
-
-def _usual(path: str) -> Usual | None:
-    seconds = typical_seconds(path)
-    return Usual(seconds) if seconds else None
 
 
 def _more(visible: QuerySet[Run]) -> int:

@@ -10,6 +10,7 @@ from runbooks.templatetags.show import NOTHING, duration, moment
 from runbooks.web.difference import Line, parts
 from runbooks.web.printed import printed_head
 
+NOT_KEPT = "***"  # instead of a secret
 NAMED = 3  # values that the summary names
 LINES = 5000  # of each run's output that are compared
 # What a run did, and what two did that stand alike.
@@ -42,6 +43,11 @@ class Fact:
     def differs(self) -> bool:
         return self.is_telling and self.a != self.b
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether there is nothing to be told of it, for nobody has kept what either was."""
+        return self.a == self.b == NOT_KEPT
+
 
 @dataclass(frozen=True)
 class Change:
@@ -61,6 +67,7 @@ class Comparison:
 
     def __init__(self, a: Run, b: Run):
         self.a, self.b, self.runs = a, b, (a, b)
+        self.places = [f"in #{run.pk}" for run in self.runs]
         self.outputs = [printed_head(run, most=LINES) for run in self.runs]
         self.lines, self.is_cut = LINES, any(output.is_cut for output in self.outputs)
 
@@ -72,7 +79,9 @@ class Comparison:
         yield f"Both {together}." if a.state == b.state else f"#{a.pk} {alone}, #{b.pk} {DID[b.state][0]}."
         yield from self._durations()
         yield from self._values()
-        if a.source and b.source:
+        if a.runbook != b.runbook:
+            yield "They are runs of two runbooks."
+        elif a.source and b.source:
             yield "The runbook is the same." if self.script.is_same else "The runbook was changed between them."
         yield from self._outputs()
 
@@ -124,6 +133,8 @@ class Comparison:
         if differing:
             words = [*differing[:NAMED], "more"] if len(differing) > NAMED else differing
             yield f"{', '.join(words)} differ{'s' if len(words) == 1 else ''}."
+        elif any(fact.is_secret for fact in self.values):
+            yield "The values are the same, but for secrets, which are kept nowhere and cannot be compared."
         elif self.values:
             yield "The values are the same."
 
@@ -144,4 +155,4 @@ def _change(a: list[str], b: list[str]) -> Change:
     # Where one has ended the other may have an empty line, which is another thing.
     pairs = enumerate(zip_longest(a, b), 1)
     number, lines = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
-    return Change(number, lines, parts("\n".join(a), "\n".join(b)))
+    return Change(number, lines, parts(a, b))

@@ -38,7 +38,7 @@ class Line:
 
     @property
     def kind(self) -> str:
-        """What became of it, as a word for people who do not see colours."""
+        """What became of it."""
         return "added" if self.then is None else "removed" if self.now is None else "kept"
 
     @property
@@ -54,7 +54,7 @@ def difference(request: HttpRequest, pk: int) -> HttpResponse:
     found = today(run, file)
     context = {"run": run, "today": found.value}
     if found is Today.CHANGED:
-        context["parts"] = parts(run.source, without_history(file.source))
+        context["parts"] = parts(run.source.split("\n"), without_history(file.source).split("\n"))
     return render(request, "runs/difference.html", context)
 
 
@@ -75,9 +75,8 @@ def today(run: Run, file: LibraryRunbook | None) -> Today:
     return Today.SAME if without_history(file.source) == run.source else Today.CHANGED
 
 
-def parts(then: str, now: str) -> list[list[Line]] | None:
+def parts(old: list[str], new: list[str]) -> list[list[Line]] | None:
     """The changes with what is around them; None if they are too many to be found in a moment."""
-    old, new = then.split("\n"), now.split("\n")
     start = _common(old, new)
     end = _common(old[start:][::-1], new[start:][::-1])
     middle_old, middle_new = old[start : len(old) - end], new[start : len(new) - end]

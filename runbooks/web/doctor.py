@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -64,9 +64,12 @@ class Measured(Stream):
         self.actor = actor
 
     async def open(self) -> None:
-        query = QueryDict(self.scope["query_string"])
-        self.moments = _moments(query.get("of", "lines"), _seconds(query))
         await super().open()
+        try:
+            query = QueryDict(self.scope["query_string"])
+        except SuspiciousOperation:
+            raise Refusal(400, "The address has too many parameters; it takes of and silence.") from None
+        self.moments = _moments(query.get("of", "lines"), _seconds(query))
         if self.open_by[self.actor.id] >= MOST:
             sentence = f"You have {MOST} of these streams open; wait until one has ended, at most {LONGEST} s."
             raise Refusal(429, sentence, headers=((b"Retry-After", b"10"),))

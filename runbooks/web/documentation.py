@@ -86,18 +86,19 @@ def _html(markdown: str, below: tuple[tuple[int, str], ...], wrong: tuple[int, .
 
 
 def _script(script: Script | None, wrong: tuple[int, ...]) -> Code | None:
-    return (
-        _code(script.text, script.language or "sh", tuple(line - script.line + 1 for line in wrong)) if script else None
-    )
+    if script is None:
+        return None
+    return code_of(script.text, script.language or "sh", tuple(line - script.line + 1 for line in wrong))
 
 
 def _whole(text: str) -> Code | None:
     # A longer one is shown as it is in place of the prose already.
-    return _code(text, "markdown") if len(text) <= LONGEST_RENDERED else None
+    return code_of(text, "markdown") if len(text) <= LONGEST_RENDERED else None
 
 
 @lru_cache(maxsize=64)
-def _code(text: str, language: str, wrong: tuple[int, ...] = ()) -> Code:
+def code_of(text: str, language: str, wrong: tuple[int, ...] = ()) -> Code:
+    """The text as a page shows it; lines that are wrong are marked."""
     html = Highlighter().html(text, language)
     marked = with_wrong_lines(html, wrong) if wrong else html
     return Code(mark_safe(marked), language, text.count("\n") + (not text.endswith("\n")))  # noqa: S308 - escaped

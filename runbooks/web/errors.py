@@ -115,6 +115,10 @@ def unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _not_now(request, str(exception), means="Nothing was started. Your values are still there when you go back.")
 
 
+def busy(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _not_now(request, str(exception), means="Each search takes a processor for a while; runs go on regardless.")
+
+
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page(
         request,

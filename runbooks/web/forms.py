@@ -1,11 +1,11 @@
 """What people have sent with a form: a runbook's values, the sign-in, the filter of past runs."""
 
 import uuid
-from collections.abc import Mapping
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
 
 from runbooks.access import development
 from runbooks.document.runbook import Runbook
@@ -30,8 +30,12 @@ def start_values(sent: QueryDict, runbook: Runbook) -> dict[str, str]:
     return {name: value.replace("\r\n", "\n") for name, value in values.items() if name not in OURS}
 
 
-def start_files(sent: Mapping[str, UploadedFile]) -> dict[str, control.Upload]:
-    return {name: control.Upload(file.name or "", file.read()) for name, file in sent.items()}
+def start_files(sent: MultiValueDict[str, UploadedFile]) -> dict[str, control.Upload]:
+    """The file of each field; of several, nobody could say which one was meant."""
+    return {
+        name: control.Upload(file.name or "", file.read(), is_alone=len(sent.getlist(name)) == 1)
+        for name, file in sent.items()
+    }
 
 
 def start_reason(post: QueryDict) -> str:

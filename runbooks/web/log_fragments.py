@@ -1,12 +1,12 @@
 """The log as a person sees it: the panel of a run's page, and the pieces of HTML that keep it live."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import mark_safe
 
@@ -16,7 +16,7 @@ from runbooks.output.entries import tail_offset
 from runbooks.output.follow import Part, Reader
 from runbooks.output.index import index_of
 from runbooks.output.lines import Lines
-from runbooks.output.windows import MOST, Window, Windows
+from runbooks.output.windows import MOST, Rows, Window, Windows
 from runbooks.web.swap import address, replacement
 
 BEHIND = 2000  # how many lines a viewer may fall behind
@@ -61,7 +61,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """The way of a viewer who is far behind to near the end: the event that tells of it, and where it leads."""
+    """The way of a viewer who is far behind to near the end: how known lines change by it, and where it leads."""
 
     event: bytes
     end: int
@@ -87,7 +87,20 @@ def log_context(run: Run, *, line: str = "") -> dict[str, Any]:
         "log_url": address(run, "log"),
         "json_url": address(run, "log-json"),
         "is_gone": bool(run.started_at) and not run.log.exists(),
+        "silent": _silent(run),
     }
+
+
+def _silent(run: Run) -> int | None:
+    """For how many seconds a run that goes on has printed nothing; None if it does not, or waits to be started."""
+    if not run.is_active or run.seconds is None:
+        return None
+    try:
+        printed_at = run.log.lstat().st_mtime
+    except OSError:
+        return int(run.seconds)
+    # A clock may have been set back meanwhile.
+    return int(min(run.seconds, max(0.0, time.time() - printed_at)))
 
 
 def is_number(text: str) -> bool:
@@ -110,21 +123,22 @@ def lines_at(run: Run, offset: int) -> Lines:
 def jump(run: Run, lines: Lines, *, after: int) -> Jump | None:
     """The way to near the end; None if that is no more than BEHIND ahead."""
     with closing(Reader(run)) as reader:
-        end, known = reader.end(), lines.count
+        end = reader.end()
     if tail_offset(run.log, lines=BEHIND, end=end) <= after:
         return None
     near = tail_offset(run.log, lines=CHUNK_LINES, end=end)
-    lines = lines_at(run, near)
-    unfinished = lines.unfinished()
-    passed = lines.count - known - sum(number > known for number in unfinished)
-    html = passed_over_html(run, passed, first=known + 1, last=lines.count) if passed else ""
-    return Jump(sse(html + _html(unfinished, known=known), id=near), near, lines)
+    there = lines_at(run, near)
+    rows = _ended_between(run, lines, there) | there.unfinished()
+    return Jump(sse(_html(rows, known=lines.count), id=near), near, there)
 
 
-def passed_over_html(run: Run, count: int, *, first: int, last: int) -> str:
-    """The line that stands for lines that were not sent, for the viewer was too far behind."""
-    context = {"passed_over": count, "first": first, "last": last, "log_url": address(run, "log")}
-    return render_to_string("runs/_log_passed_over.html", context)
+def _ended_between(run: Run, before: Lines, after: Lines) -> Rows:
+    """The lines that had begun before and have ended since: nobody else would tell how."""
+    ended = {line.number for line in before.open.values()} - {line.number for line in after.open.values()}
+    windows, rows = Windows(run.log), {}
+    for number in sorted(ended):
+        rows |= windows.beginning_with(number, most=1).rows
+    return rows
 
 
 def _html(rows: Mapping[int, str], *, known: int) -> str:

@@ -1,6 +1,5 @@
 """Hits in a run's log: their line numbers for a script, and a page of them for a person without one."""
 
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,9 +12,13 @@ from runbooks import library
 from runbooks.access.identify import signed_in
 from runbooks.models import Run
 from runbooks.output.search import Found, Query, search
-from runbooks.web.log_views import LAST, signed_in_script
+from runbooks.web.errors import busy
+from runbooks.web.excerpt import excerpts
+from runbooks.web.log_views import signed_in_script
+from runbooks.web.search_places import Busy, one_line, places
+from runbookweb.database import RETRY_AFTER
 
-AROUND = 120  # characters that are shown on each side of what was found
+LAST = 10**15  # no log has so many lines
 
 
 class SearchForm(forms.Form):
@@ -25,9 +28,13 @@ class SearchForm(forms.Form):
     only = forms.ChoiceField(required=False, choices=[("", "all lines"), ("stderr", "lines of stderr")])
     case = forms.BooleanField(required=False)
     start = forms.IntegerField(required=False, min_value=1, max_value=LAST)
+    near = forms.IntegerField(required=False, min_value=1, max_value=LAST)
 
     def __init__(self, asked: dict[str, str]):
-        super().__init__({"start": asked.get("from"), **asked})
+        super().__init__({**asked, "start": asked.get("from")})
+
+    def clean_q(self) -> str:
+        return one_line(self.cleaned_data["q"])
 
     @property
     def said(self) -> str:
@@ -46,7 +53,9 @@ class SearchForm(forms.Form):
         return Query(wanted["q"], only_stderr=bool(wanted["only"]), is_exact=wanted["case"])
 
     def found_in(self, run: Run) -> Found:
-        return search(run.log, self.query, start=self.cleaned_data["start"] or 1)
+        wanted = self.cleaned_data
+        with places():
+            return search(run.log, self.query, start=wanted["start"] or 1, near=wanted["near"] or 1)
 
     def address(self, *, start: int) -> str:
         """The same search from another line on."""
@@ -54,21 +63,20 @@ class SearchForm(forms.Form):
         return "?" + urlencode(named | ({"case": 1} if self.cleaned_data["case"] else {}) | {"from": start})
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A line in which the text was found, as it is around it."""
-
-    number: int
-    before: str
-    text: str
-    after: str
-
-
 @require_safe
 def hits(request: HttpRequest, pk: int) -> HttpResponse:
     """The lines that have a text in them."""
     is_page = "text/html" in request.headers.get("Accept", "")
-    return (signed_in(_page) if is_page else signed_in_script(_numbers))(request, pk)
+    try:
+        return (signed_in(_page) if is_page else signed_in_script(_numbers))(request, pk)
+    except Busy as problem:
+        return (
+            busy(request, problem)
+            if is_page
+            else JsonResponse(
+                {"success": False, "error": str(problem)}, status=503, headers={"Retry-After": RETRY_AFTER}
+            )
+        )
 
 
 def _numbers(request: HttpRequest, pk: int) -> HttpResponse:
@@ -76,7 +84,7 @@ def _numbers(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return JsonResponse({"success": False, "error": form.problem}, status=400)
     found = form.found_in(run)
-    return JsonResponse({name: getattr(found, name) for name in ("count", "is_complete", "lines", "until")})
+    return JsonResponse({name: getattr(found, name) for name in ("count", "is_complete", "lines", "skipped", "until")})
 
 
 def _page(request: HttpRequest, pk: int) -> HttpResponse:
@@ -89,15 +97,9 @@ def _page(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _shown(found: Found, form: SearchForm) -> dict[str, Any]:
     """What the page shows of what was found, and where it goes on."""
-    hits = [_hit(number, text, form) for number, text in found.texts.items()]
+    hits = excerpts(found, form.query)
     if found.count > len(hits):
         rest = form.address(start=hits[-1].number + 1)
     else:
         rest = "" if found.is_complete else form.address(start=found.until + 1)
     return {"found": found, "hits": hits, "rest": rest}
-
-
-def _hit(number: int, text: str, form: SearchForm) -> Hit:
-    start, end = form.query.found_in(text)
-    before = ("…" if start > AROUND else "") + text[max(0, start - AROUND) : start]
-    return Hit(number, before, text[start:end], text[end : end + AROUND] + ("…" if len(text) > end + AROUND else ""))

@@ -8,12 +8,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from runbooks import library
+from runbooks.output.stream import TEXT
 from runbooks.output.windows import Window, Windows
 from runbooks.web.log_fragments import is_number, window_html
 
-LAST = 10**15  # no log has so many lines
 View = Callable[..., HttpResponse]
-TEXT = "text/plain; charset=utf-8"
+CONTENT_TYPE = TEXT.decode()
 WANTED = "Ask for from=LINE, before=LINE, around=LINE or end=1, and only=stderr or nothing, where LINE is a number."
 
 
@@ -24,7 +24,7 @@ def signed_in_script(view: View) -> View:
     def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if request.actor:
             return view(request, *args, **kwargs)
-        return HttpResponse("Sign in first.", status=401, content_type=TEXT)
+        return HttpResponse("Sign in first.", status=401, content_type=CONTENT_TYPE)
 
     return never_cache(guarded)
 
@@ -36,7 +36,7 @@ def lines(request: HttpRequest, pk: int) -> HttpResponse:
     run = library.run_for(request.actor, pk)
     window = _window(Windows(run.log), request)
     if window is None:
-        return HttpResponse(WANTED, status=400, content_type=TEXT)
+        return HttpResponse(WANTED, status=400, content_type=CONTENT_TYPE)
     headers = {"Log-First": window.first, "Log-Last": window.last, "Log-Count": window.count, "Log-End": window.end}
     return HttpResponse(window_html(window), headers=headers)
 

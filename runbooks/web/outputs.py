@@ -117,7 +117,9 @@ def _files(run: Run, folder: int, *, above: str = "", levels: int = MOST_LEVELS)
         for entry in entries:
             name = above + entry.name
             if entry.is_file(follow_symlinks=False):
-                yield _output_file(run, name, entry.stat(follow_symlinks=False).st_size)
+                # It may have gone since the folder was read.
+                with contextlib.suppress(FileNotFoundError):
+                    yield _output_file(run, name, entry.stat(follow_symlinks=False).st_size)
             elif levels and entry.is_dir(follow_symlinks=False):
                 with contextlib.suppress(OSError), _opened(entry.name, FOLDER, within=folder) as below:
                     yield from _files(run, below, above=f"{name}/", levels=levels - 1)

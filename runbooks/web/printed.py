@@ -1,24 +1,13 @@
-"""What a run has printed, line by line, as people read it: with the numbers of the log, and without its colours."""
+"""What a run has printed first, line by line, as people read it."""
 
-from collections.abc import Iterator
-from contextlib import closing
-from itertools import islice
+from itertools import chain
 from typing import NamedTuple
 
+from runbooks.document.pictured import pictured
 from runbooks.models import Run
-from runbooks.output.entries import count_lines, parse
-from runbooks.output.follow import Reader
-from runbooks.output.html import pictured, visible
+from runbooks.output.whole import WholeLines
 
 LONGEST = 4096  # characters of a line that are compared
-
-
-class PrintedLine(NamedTuple):
-    """A line of the log; its text is what can be seen of it."""
-
-    number: int
-    stream: str
-    text: str
 
 
 class Head(NamedTuple):
@@ -30,54 +19,10 @@ class Head(NamedTuple):
 
 def printed_head(run: Run, *, most: int) -> Head:
     """What a run has printed first."""
-    with closing(_printed_lines(run)) as lines:
-        # A line may end after one that has begun later.
-        texts = [line.text[:LONGEST] for line in sorted(islice(lines, most + 1))]
-    return Head(texts[:most], len(texts) > most)
-
-
-def _printed_lines(run: Run) -> Iterator[PrintedLine]:
-    """All that a run has printed so far."""
-    printed = Printed()
-    with closing(Reader(run)) as reader:
-        for part in reader.read_to(reader.end()):
-            yield from printed.lines(part.data)
-    yield from printed.open_lines()
-
-
-class Printed:
-    """Numbers the lines of a log as its page does: by where they begin, however the two streams mix."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._open: dict[str, tuple[int, list[bytes]]] = {}
-
-    @property
-    def has_open_lines(self) -> bool:
-        return bool(self._open)
-
-    def skip(self, data: bytes) -> None:
-        """Pass over whole log lines in which no line begins that does not end in them."""
-        self.count += count_lines(data)
-
-    def lines(self, data: bytes) -> Iterator[PrintedLine]:
-        """The lines that end in these whole log lines."""
-        for entry in parse(data):
-            number, pieces = self._open.pop(entry.stream, (0, []))
-            if not number:
-                self.count = number = self.count + 1
-            pieces.append(entry.content)
-            if entry.is_part:
-                self._open[entry.stream] = (number, pieces)
-            else:
-                yield _line(number, entry.stream, pieces)
-
-    def open_lines(self) -> Iterator[PrintedLine]:
-        """The lines that have begun and not ended."""
-        for stream, (number, pieces) in sorted(self._open.items(), key=lambda line: line[1][0]):
-            yield _line(number, stream, pieces)
-
-
-def _line(number: int, stream: str, pieces: list[bytes]) -> PrintedLine:
-    content = b"".join(pieces).decode("utf-8", "replace")
-    return PrintedLine(number, stream, pictured(visible(content)))
+    texts: dict[int, str] = {}
+    for line in chain.from_iterable(WholeLines(run.log, first=1, last=None).told()):
+        texts.setdefault(line.number, pictured(line.text[:LONGEST]))  # a very long line comes in pieces
+        if len(texts) > most:
+            break
+    # A line may end after one that has begun later.
+    return Head([text for _, text in sorted(texts.items())][:most], len(texts) > most)

@@ -18,6 +18,7 @@ from runbooks.access import rules
 from runbooks.access.actor import Actor
 from runbooks.models import Run, State
 from runbooks.templatetags.show import runbook_name
+from runbooks.web.search_places import one_line
 
 ATTENTION = (State.FAILED, State.TIMED_OUT, State.LOST)
 PERIODS = {"today": ("Today", 1), "week": ("Last 7 days", 7)}
@@ -62,6 +63,9 @@ class RunFilter(forms.Form):
             if values := [value for value in query.getlist(name) if value.strip()]:
                 given.setlist(name, values)
         super().__init__(given)
+
+    def clean_text(self) -> str:
+        return one_line(self.cleaned_data["text"])
 
     def runs(self, visible: QuerySet[Run], *, actor: Actor) -> QuerySet[Run]:
         """Those of the runs that this actor may see that fit; their output is not looked at here."""

@@ -13,7 +13,9 @@ from runbooks.access.actor import Actor
 from runbooks.access.identify import signed_in
 from runbooks.models import Run, State
 from runbooks.web import active_runs, output_search
+from runbooks.web.errors import busy
 from runbooks.web.run_filter import RunFilter
+from runbooks.web.search_places import Busy, places
 
 PAGE = 50
 RECENT = 500  # runs whose people are proposed in the field of that name
@@ -26,7 +28,10 @@ PARTS = {"filtered": FILTERED, "found": FOUND, "search-on": "runs/_hits.html"}
 @signed_in
 def runs(request: HttpRequest) -> HttpResponse:
     wanted, template = RunFilter(request.GET), _template(request)
-    context = _context(request.actor, wanted, template)
+    try:
+        context = _context(request.actor, wanted, template)
+    except Busy as problem:
+        return busy(request, problem)
     answer = render(request, template, context, status=200 if wanted.is_valid() else 400)
     if template == FOUND and wanted.is_valid():
         # The form's own address has all its empty fields: nobody would want to send that to somebody.
@@ -59,7 +64,8 @@ def _found(visible: QuerySet[Run], wanted: RunFilter, *, actor: Actor) -> dict[s
     """What the list shows: a page of runs, or what was found in their output."""
     fitting = wanted.runs(visible, actor=actor)
     if wanted.cleaned_data["text"]:
-        search = output_search.search(fitting, wanted.cleaned_data["text"])
+        with places():
+            search = output_search.search(fitting, wanted.cleaned_data["text"])
         before = search.back_to.pk if search.back_to else None
         return {
             "search": search,

@@ -10,6 +10,7 @@ from runbooks.access.identify import signed_in
 from runbooks.execution import control
 from runbooks.models import Run
 from runbooks.web import log_fragments, outputs, state_fragments, what_ran
+from runbooks.web.note_form import note_context
 
 
 @require_safe
@@ -22,7 +23,7 @@ def run_page(request: HttpRequest, run: Run, *, status: int = 200, **note: str) 
     """The whole page; of a note that could not be saved, what was typed and what the problem is."""
     context = state_fragments.state_context(request.actor, run) | {"grace": control.GRACE}
     context |= log_fragments.log_context(run, line=request.GET.get("line", ""))
-    context |= outputs.outputs_context(run) | what_ran.what_ran_context(run) | note
+    context |= outputs.outputs_context(run) | what_ran.what_ran_context(run) | note_context(run) | note
     return render(request, "runs/run.html", context, status=status)
 
 
@@ -31,8 +32,7 @@ def run_page(request: HttpRequest, run: Run, *, status: int = 200, **note: str) 
 @never_cache
 def state(request: HttpRequest, pk: int) -> HttpResponse:
     """How the run stands, alone: for pages that have no stream open, such as those of tabs in the background."""
-    run = library.run_for(request.actor, pk)
-    return render(request, "runs/_state.html", state_fragments.state_context(request.actor, run))
+    return _state(request, pk)
 
 
 @require_POST
@@ -40,7 +40,14 @@ def state(request: HttpRequest, pk: int) -> HttpResponse:
 def cancellation(request: HttpRequest, pk: int) -> HttpResponse:
     run = library.run_for(request.actor, pk)
     control.cancel_run(request.actor, run)
+    if request.htmx:
+        return _state(request, pk)
     return redirect(run)
+
+
+def _state(request: HttpRequest, pk: int) -> HttpResponse:
+    run = library.run_for(request.actor, pk)
+    return render(request, "runs/_state.html", state_fragments.state_context(request.actor, run))
 
 
 @require_POST

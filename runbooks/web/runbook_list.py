@@ -1,9 +1,8 @@
 """The list of runbooks, with its search: favourites first, then folder by folder, and last what one may only read."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from statistics import median
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,14 +13,13 @@ from runbooks.access import rules
 from runbooks.access.actor import Actor
 from runbooks.access.identify import signed_in
 from runbooks.library import LibraryRunbook
-from runbooks.models import Run, State
-from runbooks.typical import FEWEST
+from runbooks.models import Run
+from runbooks.typical import typical_of_all
 from runbooks.web.favourites import favourites_of
 from runbooks.web.runbook_search import asked_for, found
 
 MANY = 60  # runbooks: of more, the folders are folded, for nobody reads them all
 MOST_FOUND = 100
-RECENT_RUNS = 1000  # of all runbooks, from which the list knows how long one usually takes
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ def runbooks(request: HttpRequest) -> HttpResponse:
     words = query.casefold().split()
     runbooks = library.runbooks()
     hits = _hits(request.actor, runbooks, words) if words else runbooks
-    rows = list(_rows(request.actor, hits[:MOST_FOUND] if words else hits, words))
+    visible = library.visible_runs(request.actor, known=runbooks)
+    rows = list(_rows(request.actor, hits[:MOST_FOUND] if words else hits, words, typical_of_all(visible)))
     groups = _groups(rows, is_found=bool(words))
     is_fragment = request.htmx and not request.htmx.history_restore_request
     if only := request.GET.get("only"):
@@ -83,28 +82,17 @@ def _hits(actor: Actor, runbooks: list[LibraryRunbook], words: list[str]) -> lis
     return [runbook for *_, runbook in sorted(ranked, key=lambda hit: hit[:2])]
 
 
-def _rows(actor: Actor, runbooks: list[LibraryRunbook], words: list[str]) -> Iterator[Row]:
-    last_runs, favourites, usual = library.last_runs(actor), favourites_of(actor), _usual_seconds()
+def _rows(actor: Actor, runbooks: list[LibraryRunbook], words: list[str], usual: Mapping[str, float]) -> Iterator[Row]:
+    last_runs, favourites = library.last_runs(actor), favourites_of(actor)
     for runbook in runbooks:
-        last_run = last_runs.get(runbook.path)
         yield Row(
             runbook=runbook,
-            last_run=last_run,
+            last_run=last_runs.get(runbook.path),
             refusal=rules.refusal(actor, runbook.runbook.claims),
             is_favourite=runbook.path in favourites,
-            # Who may not see its runs may not learn from their durations either.
-            usual=usual.get(runbook.path) if last_run else None,
+            usual=usual.get(runbook.path),
             asked_for=asked_for(runbook, words),
         )
-
-
-def _usual_seconds() -> dict[str, float]:
-    """How long each runbook usually took of late, by path: one question for them all."""
-    newest = Run.objects.filter(state=State.SUCCEEDED, started_at__isnull=False).order_by("-pk")
-    seconds = defaultdict(list)
-    for path, started_at, ended_at in newest.values_list("runbook", "started_at", "ended_at")[:RECENT_RUNS]:
-        seconds[path].append(max(0.0, (ended_at - started_at).total_seconds()))
-    return {path: median(took) for path, took in seconds.items() if len(took) >= FEWEST}
 
 
 def _groups(rows: list[Row], *, is_found: bool) -> list[Group]:

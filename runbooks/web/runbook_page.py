@@ -60,6 +60,6 @@ def _past(actor: Actor, runbook: LibraryRunbook) -> dict[str, Any]:
     runs = list(library.without_bulk(past)[:CHARTED])
     return {
         "past_runs": runs[:LISTED],
-        "chart": duration_chart(runs, typical=typical_seconds(runbook.path)) if len(runs) > 1 else "",
+        "chart": duration_chart(runs, typical=typical_seconds(past, runbook.path)) if len(runs) > 1 else "",
         "history": rendered_markdown(runbook.runbook.history, ids="history"),
     }

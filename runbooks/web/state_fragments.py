@@ -14,13 +14,12 @@ from runbooks.access.actor import Actor
 from runbooks.execution import control
 from runbooks.library import LibraryRunbook
 from runbooks.models import Run, State
-from runbooks.typical import typical_seconds
+from runbooks.typical import usual_of
 from runbooks.web.difference import file_today, today
 from runbooks.web.outputs import outputs_context
 from runbooks.web.swap import replacement
 
 SUB_RUNS = 20  # how many of them a page shows
-WORTH_TELLING = 2.0  # seconds: of what takes less, nobody wonders how long it will
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +32,6 @@ class Ending:
     @property
     def left(self) -> float:
         return max(0.0, self.grace - self.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Usual:
-    """How long a runbook's runs take, and after how many seconds one takes longer than usual: half of them do a bit."""
-
-    seconds: float
-
-    @property
-    def late(self) -> float:
-        return 1.5 * self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +61,7 @@ def state_context(actor: Actor, run: Run) -> dict[str, Any]:
         "waits_for": control.waits_for(run),
         "waited": _waited(run),
         "ending": _ending(run),
-        "usual": _usual(run),
+        "usual": usual_of(seen, run.runbook) if run.started_at else None,
         "today": today(run, file).value,
         "lacks": _lacks(run, file),
         "earlier": _earlier(run, seen),
@@ -109,11 +97,6 @@ def _ending(run: Run) -> Ending | None:
     if run.state != State.RUNNING or run.cancelled_at is None:
         return None
     return Ending(_since(run.cancelled_at), control.GRACE)
-
-
-def _usual(run: Run) -> Usual | None:
-    seconds = typical_seconds(run.runbook) if run.started_at else None
-    return Usual(seconds) if seconds is not None and seconds >= WORTH_TELLING else None
 
 
 def _lacks(run: Run, file: LibraryRunbook | None) -> list[Lack]:

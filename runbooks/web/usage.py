@@ -5,13 +5,15 @@ from datetime import date
 from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from runbooks import library
 from runbooks.access.identify import signed_in
-from runbooks.models import State
+from runbooks.models import Run, State
 from runbooks.templatetags.show import duration
 from runbooks.typical import typical_seconds
 from runbooks.web.charts import Bar, bars, ranking
@@ -33,7 +35,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "periods": [(choice, choice == days) for choice in PERIODS],
         "days": days,
         "facts": list(_facts(found, since)),
-        "charts": _charts(found, since) if found.by_use else {},
+        "charts": _charts(found, since, library.visible_runs(request.actor)) if found.by_use else {},
     }
     return render(request, "usage.html", context)
 
@@ -53,21 +55,21 @@ def _facts(found: Counts, since: Mapping[str, str]) -> Iterator[tuple[str, str, 
     if ended:
         yield "Succeeded", f"{states[State.SUCCEEDED] / ended:.0%}", _runs(since, state=[State.SUCCEEDED])
     yield "Failed", f"{sum(states[state] for state in FAILURES):,}", _runs(since, state=FAILURES)
-    yield "Runbooks", f"{len(found.by_state(0)):,}", ""
-    yield "People", f"{len(found.by_state(1)):,}", ""
+    yield "Runbooks", f"{len(found.by_runbook):,}", ""
+    yield "People", f"{len(found.by_person):,}", ""
 
 
-def _charts(found: Counts, since: Mapping[str, str]) -> dict[str, str]:
-    runbooks, people = found.by_state(0), found.by_state(1)
+def _charts(found: Counts, since: Mapping[str, str], visible: QuerySet[Run]) -> dict[str, str]:
+    runbooks, people = found.by_runbook, found.by_person
     used = [_bar(_named(path), states, _runs(since, runbook=path)) for path, states in _most(runbooks)[:MOST]]
     by = [_bar(person, states, _runs(since, person=person)) for person, states in _most(people)[:MOST]]
-    failing, slow = list(_failing(runbooks, since)), list(_slow(runbooks, since))
+    failing, slow = list(_failing(runbooks, since)), list(_slow(runbooks, since, visible))
     return {
         "days": bars([_day(found, day) for day in found.days], id="runs-per-day"),
         "used": ranking(used, heads=("Runbook", "Runs"), words="{:,}".format),
         "by": ranking(by, heads=("Person", "Runs"), words="{:,}".format),
         "failing": ranking(failing, heads=("Runbook", "Failed"), words="{:.0%}".format) if failing else "",
-        "slow": ranking(slow, heads=("Runbook", "Typically"), words=duration) if slow else "",
+        "slow": ranking(slow, heads=("Runbook", "Usually"), words=duration) if slow else "",
     }
 
 
@@ -89,9 +91,9 @@ def _failing(runbooks: Mapping[str, Mapping[str, int]], since: Mapping[str, str]
         yield Bar(f"{_named(path)} ({failed:,})", {State.FAILED: rate}, _runs(since, runbook=path, state=FAILURES))
 
 
-def _slow(runbooks: Mapping[str, Mapping[str, int]], since: Mapping[str, str]) -> Iterator[Bar]:
+def _slow(runbooks: Mapping[str, Mapping[str, int]], since: Mapping[str, str], visible: QuerySet[Run]) -> Iterator[Bar]:
     """Of the runbooks that are used most, those that take longest."""
-    times = {path: typical_seconds(path) for path, _ in _most(runbooks)[:ASKED]}
+    times = {path: typical_seconds(visible, path) for path, _ in _most(runbooks)[:ASKED]}
     known = {path: seconds for path, seconds in times.items() if seconds is not None}
     for path, seconds in sorted(known.items(), key=lambda row: row[1], reverse=True)[:MOST]:
         yield Bar(_named(path), {"": seconds}, _runs(since, runbook=path))

@@ -5,6 +5,7 @@ All of it is found in the index of the list of runs: rows have their sources, an
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -30,17 +31,20 @@ class Counts:
     by_day: Counter[tuple[date, str]]
     by_use: Counter[tuple[str, str, str]]
 
-    def by_state(self, of: int) -> dict[str, Counter[str]]:
-        """Each runbook (0, its place in `by_use`) or person (1), with how many runs in which state."""
-        found: dict[str, Counter[str]] = {}
-        for use, count in self.by_use.items():
-            found.setdefault(use[of], Counter())[use[2]] += count
-        return found
+    @property
+    def by_runbook(self) -> dict[str, Counter[str]]:
+        """Each runbook, with how many runs in which state."""
+        return _by((runbook, state, count) for (runbook, _, state), count in self.by_use.items())
+
+    @property
+    def by_person(self) -> dict[str, Counter[str]]:
+        """Each person, with how many runs in which state."""
+        return _by((person, state, count) for (_, person, state), count in self.by_use.items())
 
     @property
     def states(self) -> Counter[str]:
         """How many runs in which state."""
-        return sum(self.by_state(0).values(), Counter())
+        return sum(self.by_runbook.values(), Counter())
 
 
 def counts(actor: Actor, *, days: int) -> Counts:
@@ -50,8 +54,16 @@ def counts(actor: Actor, *, days: int) -> Counts:
     start = timezone.make_aware(datetime.combine(shown[0], time.min))
     runs = library.visible_runs(actor).order_by()
     # Who sees the same runs sees the same numbers, and whoever has lost a role does so at once.
-    seen = hashlib.sha256(f"{runs.query} {start.isoformat()} {timezone.get_current_timezone_name()}".encode())
-    return cache.get_or_set(f"usage-{seen.hexdigest()}", lambda: _counted(runs, start, shown), KEPT)
+    seen = repr((runs.query.sql_with_params(), start.isoformat(), timezone.get_current_timezone_name()))
+    key = f"usage-{hashlib.sha256(seen.encode()).hexdigest()}"
+    return cache.get_or_set(key, lambda: _counted(runs, start, shown), KEPT)
+
+
+def _by(counted: Iterable[tuple[str, str, int]]) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {}
+    for name, state, count in counted:
+        found.setdefault(name, Counter())[state] += count
+    return found
 
 
 def _counted(runs: QuerySet[Run], start: datetime, days: list[date]) -> Counts:

@@ -97,6 +97,20 @@ def test_it_measures_again_on_a_press(visit):
     expect(again).to_be_focused()
 
 
+def test_one_measurement_waits_for_the_other(visit):
+    page = visit("alice")
+    page.goto("/doctor/?silence=2")
+    again, silence = (page.get_by_role("button", name=name) for name in ("Measure again", "Measure the silence"))
+    verdict(page, "Lines arrive when they are printed", "Good")
+    expect(silence).to_be_enabled()
+    silence.click()
+    expect(again).to_be_disabled()
+    again.press("Enter")
+    verdict(page, "Lines arrive when they are printed", "Good")
+    verdict(page, "A long silence is not cut", "Good")
+    expect(again).to_be_enabled()
+
+
 def test_without_javascript_it_says_what_to_do_instead(visit):
     page = visit("alice", javascript=False)
     page.goto("/doctor/")

@@ -78,7 +78,9 @@ def test_the_whole_journey_needs_no_mouse(visit, add_runbook, tmp_path: Path):
     expect(cancel).to_be_focused()
     page.keyboard.press("Enter")
     press(page, "button", "End the script")
+    expect(page.locator("#run-state")).to_be_focused()
     expect(state(page)).to_have_text("cancelled")
+    expect(find).to_have_value("line 2")
 
     number = page.url.rstrip("/").rpartition("/")[2]
     press(page, "link", "Runs")

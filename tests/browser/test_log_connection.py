@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.processes import until
 
 from .pages import TICKING, connection, execute, line, lines, state
+from .server import PREFIX
 
 pytestmark = pytest.mark.browser
 
@@ -49,6 +50,8 @@ def test_a_silent_script_is_told_from_a_lost_connection(visit, server, add_runbo
     expect(connection(page)).to_have_text(re.compile(r"live · no output for 1\d s"))
     expect(connection(page).get_by_role("status")).to_have_text("live")
     assert connection(page).get_attribute("data-is-quiet") == "true"
+    page.reload()  # the server knows since when it is so
+    expect(connection(page)).to_have_text(re.compile(r"live · no output for [1-9]\d s"), timeout=5000)
     stop.touch()
     expect(connection(page)).to_have_text(re.compile("ended: succeeded"))
 
@@ -63,12 +66,14 @@ def test_a_stream_that_says_nothing_at_all_counts_as_lost_and_is_opened_anew(vis
     page.on("request", lambda request: opened.append(request) if "/events/" in request.url else None)
     page.clock.fast_forward(30_000)
     go(page, 2)
-    expect(connection(page)).to_have_text(re.compile("live"))
+    expect(connection(page)).to_have_text(re.compile(r"live · no output for 3\d s"))  # another connection is no output
     stop.touch()
     page.clock.resume()
     expect(state(page)).to_have_text("succeeded")
     assert len(opened) == 1
-    assert opened[0].headers["last-event-id"].isdigit()
+    # By the header, or by the address if the line had been on the page before the stream began.
+    resumed = opened[0].headers.get("last-event-id") or opened[0].url.rpartition("after=")[2]
+    assert int(resumed) == PREFIX + len("begun\n")
     expect(lines(page)).to_have_text(["begun"])
 
 
@@ -90,6 +95,24 @@ def test_a_tab_in_the_background_comes_back_with_nothing_missing(visit, server, 
     assert lines(page).all_text_contents() == server.printed(number).decode().splitlines()
 
 
+def test_a_line_that_was_unfinished_when_nobody_looked_is_put_right(visit, add_runbook, stop):
+    going = 'until [ -e "$STOP" ]; do sleep 0.05; done'
+    script = f"seq -f 'line %g' 1 100; printf 'Copying… 4'; {going}; echo 2; seq -f 'line %g' 102 3102"
+    add_runbook("Copying", requirements=STOP, script=script)
+    page = visit("alice")
+    execute(page, "Copying", STOP=stop)
+    expect(line(page, "Copying… 4")).to_be_visible()
+    page.get_by_role("log").press("Home")  # who follows the end would see none of these lines again
+    expect(line(page, "line 1")).to_be_in_viewport()
+    page.evaluate(HIDE, True)
+    stop.touch()
+    other = visit("bob")
+    other.goto(page.url)
+    expect(state(other)).to_have_text("succeeded")
+    page.evaluate(HIDE, False)
+    expect(lines(page).nth(100)).to_have_text("Copying… 42")
+
+
 def test_the_tab_shows_the_state_also_while_nobody_looks(visit, add_runbook, stop):
     add_runbook("Tab", requirements=STOP, script=f"{SILENT}; exit 3")
     page = visit("alice")
@@ -105,6 +128,9 @@ def test_the_tab_shows_the_state_also_while_nobody_looks(visit, add_runbook, sto
     other.goto(page.url)
     expect(state(other)).to_have_text("failed")
     go(page, 12)
+    expect(page).to_have_title(re.compile(f"^✗ .*#{number}"))
+    expect(icon).to_have_attribute("href", re.compile("favicon-failed"))
+    go(page, 3)  # what the page itself says of the run is still older
     expect(page).to_have_title(re.compile(f"^✗ .*#{number}"))
     expect(icon).to_have_attribute("href", re.compile("favicon-failed"))
 
@@ -129,6 +155,8 @@ def test_the_end_of_a_long_run_is_notified_to_who_asked_for_it(visit, add_runboo
     go(page, 12)
     (words,) = until(lambda: page.evaluate("window.shown"))
     assert words.startswith("succeeded: ")
+    go(page, 25)
+    assert page.evaluate("window.shown") == [words]
 
 
 def test_a_screen_reader_hears_of_new_lines_now_and_then(visit, add_runbook, stop):

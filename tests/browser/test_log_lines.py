@@ -35,6 +35,17 @@ def test_an_address_with_a_range_opens_around_it(log):
     expect(log.get_by_role("button", name="Jump to the end")).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("#L0", "#L1"), ("#L1-L0", "#L1"), ("#L2999-L9999", "#L2999-L3000"), ("#L9999", "#L3000")]
+)
+def test_an_address_of_lines_that_are_not_there_becomes_that_of_the_nearest(log, asked, shown):
+    log.reload()
+    log.goto(f"{log.url}{asked}")
+    expect(log).to_have_url(re.compile(f"{shown}$"))
+    first = shown.removeprefix("#L").partition("-")[0]
+    expect(log.locator(MARKED).first).to_have_text(f"line {first}")
+
+
 def test_a_press_on_a_number_chooses_a_line_and_with_shift_a_range(log):
     number(log, 2990).click()
     expect(log).to_have_url(re.compile("#L2990$"))
@@ -57,6 +68,20 @@ def test_the_chosen_lines_and_the_link_to_them_are_copied(log):
     chosen.get_by_role("button", name="Link").click()
     expect(chosen.get_by_text("Link copied")).to_be_visible()
     assert log.evaluate("navigator.clipboard.readText()") == log.url
+
+
+def test_they_are_copied_too_where_the_browser_gives_no_clipboard(log):
+    log.add_init_script("delete Navigator.prototype.clipboard")
+    log.reload()
+    log.goto(f"{log.url}#L10-L12")
+    chosen = log.get_by_role("group", name="Chosen lines")
+    copy = chosen.get_by_role("button", name="Copy lines")
+    copy.click()
+    expect(chosen.get_by_text("Lines copied")).to_be_visible()
+    expect(copy).to_be_focused()
+    field = log.get_by_role("searchbox", name="Search the output")
+    field.press("Control+V")
+    expect(field).to_have_value(re.compile("^line 10 line 11 line 12"))
 
 
 def test_the_view_menu_goes_to_a_line_by_keyboard_alone(log):

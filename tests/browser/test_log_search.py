@@ -1,9 +1,11 @@
 """Whatever the script has printed is found, also while it prints on."""
 
+import re
+import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.processes import until
 
@@ -29,10 +31,15 @@ def said(page: Page) -> Locator:
     return page.locator("[data-log-hits]")
 
 
+def piece(lines: list[int], until: int, *, is_complete: bool) -> dict[str, object]:
+    """What the server answers of a part of the log."""
+    return {"lines": lines, "count": len(lines), "skipped": 0, "until": until, "is_complete": is_complete}
+
+
 @pytest.fixture
 def log(visit, add_runbook) -> Page:
     add_runbook("Hay", script=SCRIPT)
-    page = visit("alice")
+    page = visit("alice", allowed=["/search/"])
     execute(page, "Hay")
     expect(state(page)).to_have_text("succeeded")
     page.reload()
@@ -85,6 +92,79 @@ def test_what_is_printed_during_the_search_is_found_too(visit, add_runbook, tmp_
     expect(said(page)).to_have_text("5 of 6")
     field(page).press("Enter")
     expect(line(page, "one haystack more")).to_be_in_viewport()
+
+
+def test_more_hits_than_are_told_at_once_are_all_within_reach(visit, add_runbook):
+    add_runbook("Hits", script="seq -f 'hay %.0f' 1 10002; seq -f 'chaff %g' 1 100")
+    page = visit("alice")
+    execute(page, "Hits")
+    expect(state(page)).to_have_text("succeeded")
+    page.reload()
+    field(page).fill("hay")
+    expect(said(page)).to_have_text("10,002 of 10,002")  # one reads at the end, not at the beginning
+    expect(line(page, "hay 10002")).to_be_in_viewport()
+    for key, place in (("Enter", 1), ("Shift+Enter", 10_002), ("Shift+Enter", 10_001)):
+        field(page).press(key)
+        expect(said(page)).to_have_text(f"{place:,} of 10,002")
+        expect(line(page, f"hay {place}")).to_be_in_viewport()
+
+
+def test_hits_before_those_that_are_held_are_gone_back_to(visit, add_runbook):
+    add_runbook("Hits-before", script="seq -f 'hay %.0f' 1 16000")
+    page = visit("alice")
+    execute(page, "Hits-before")
+    expect(state(page)).to_have_text("succeeded")
+    page.goto(f"{page.url}#L10500")
+    expect(line(page, "hay 10500")).to_be_in_viewport()
+    field(page).fill("hay")
+    expect(said(page)).to_have_text(re.compile(r"^10,4\d\d of 16,000$"))
+    edge = page.evaluate("runbookweb.hits.begin('hay', 10500).then((found) => found.lines[0])")
+    back = "() => runbookweb.hits.begin('hay', 10500).then((found) => runbookweb.hits.turn(found, -1))"
+    found = page.evaluate(back)
+    assert edge == 10_001
+    assert edge - 1 in found["lines"]
+    assert found["before"] == found["lines"][0] - 1
+
+
+def test_a_later_piece_with_more_than_is_held_drops_what_was_known(log):
+    pieces = iter(
+        [
+            piece([30], 40, is_complete=False),
+            {"lines": [4000, 4990], "count": 5002, "skipped": 5000, "until": 5000, "is_complete": True},
+        ]
+    )
+    log.route("**/search/?*", lambda route: route.fulfill(json=next(pieces)))
+    field(log).fill("line")
+    expect(said(log)).to_have_text(re.compile("^5,003 of 5,003$"))
+    expect(line(log, "line 4990")).to_be_in_viewport()
+
+
+def test_what_a_longer_search_brings_is_gone_through_in_order(log):
+    pieces = iter([piece([30], 40, is_complete=False), piece([20, 50], 5000, is_complete=True)])
+    log.route("**/search/?*", lambda route: route.fulfill(json=next(pieces)))
+    field(log).fill("line")
+    expect(said(log)).to_have_text("3 of 3")
+    for number in (20, 30, 50):
+        field(log).press("Enter")
+        expect(line(log, f"line {number}")).to_be_in_viewport()
+
+
+def test_a_search_that_is_cut_off_is_gone_on_with_but_not_at_once(log):
+    asked = []
+
+    def answer(route: Route) -> None:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            route.fulfill(json=piece([30], 40, is_complete=False))
+        elif len(asked) < 4:
+            route.abort()
+        else:
+            route.fulfill(json=piece([50], 5000, is_complete=True))
+
+    log.route("**/search/?*", answer)
+    field(log).fill("line")
+    expect(said(log)).to_have_text(re.compile("of 2$"))
+    assert asked[3] - asked[1] > 1.8
 
 
 def test_without_javascript_the_hits_are_a_page_of_links(log, visit):

@@ -84,6 +84,17 @@ def test_only_stderr_shows_all_of_it_and_says_that_the_rest_is_hidden(log):
     expect(line(log, "line 1199")).to_be_in_viewport()
 
 
+def test_only_stderr_and_back_leaves_the_reader_where_they_were(log):
+    log.goto(f"{log.url}#L650")
+    expect(line(log, "line 650")).to_be_in_viewport()
+    top = log.evaluate("runbookweb.log.top()")
+    choose(log, "Only stderr")
+    expect(lines(log)).to_have_count(12)
+    choose(log, "Only stderr")
+    expect(line(log, "line 650")).to_be_in_viewport()
+    assert abs(log.evaluate("runbookweb.log.top()") - top) <= 1
+
+
 def test_an_address_of_another_line_ends_only_stderr(log):
     choose(log, "Only stderr")
     expect(lines(log)).to_have_count(12)

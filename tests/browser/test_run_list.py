@@ -95,10 +95,10 @@ def test_two_runs_are_ticked_and_compared(visit, add_runbook):
     button.press("Enter")
     expect(page.get_by_role("heading", name="Compare two runs")).to_be_visible()
     expect(page.locator(".compare__summary")).to_contain_text("WORD differs. The runbook is the same.")
-    expect(page.locator(".change__line--removed")).to_contain_text("red")
-    expect(page.locator(".change__line--added")).to_contain_text("blue")
+    expect(page.locator(".difference__line--removed")).to_contain_text("red")
+    expect(page.locator(".difference__line--added")).to_contain_text("blue")
     page.get_by_role("link", name="Swap").click()
-    expect(page.locator(".change__line--removed")).to_contain_text("blue")
+    expect(page.locator(".difference__line--removed")).to_contain_text("blue")
 
 
 def test_a_text_in_the_output_is_found_and_leads_to_its_line(visit, add_runbook):

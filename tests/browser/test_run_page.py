@@ -96,6 +96,21 @@ def test_of_two_who_write_a_note_the_second_sees_the_first(visit, add_runbook):
     expect(alice.locator(".note__text")).to_have_text("of alice")
 
 
+def test_a_high_note_leaves_the_output_in_sight(visit, add_runbook):
+    add_runbook("High-note")
+    page = visit("alice")
+    page.set_viewport_size(PHONE)
+    execute(page, "High-note")
+    page.get_by_text("Add a note").click()
+    page.get_by_label("Note for whoever looks").fill("\n".join(f"a\u0301{number}" for number in range(100)))
+    button(page, "Save the note").click()
+    expect(page.get_by_text("Change the note")).to_be_visible()
+    note = page.locator(".note__text")
+    assert note.evaluate("note => note.clientHeight < innerHeight / 2 && note.clientHeight < note.scrollHeight")
+    assert note.evaluate("note => getComputedStyle(note).overflowX") == "auto"  # accents stay within
+    assert is_as_wide_as_its_window(page)
+
+
 def test_without_javascript_a_note_is_a_form(visit, add_runbook):
     add_runbook("Plain-note")
     page = visit("alice", javascript=False)
@@ -123,12 +138,12 @@ def test_the_page_shows_what_ran_and_how_that_differs_from_today(visit, add_runb
     run = execute(page, "Changing")
     expect(state(page)).to_have_text("succeeded")
     expect(page.get_by_text("The runbook's file says the same today.")).to_be_visible()
-    expect(page.get_by_role("region", name="Text of the script")).to_contain_text("echo old")
+    expect(page.get_by_role("region", name="The script")).to_contain_text("echo old")
     add_runbook("Changing", script="echo new")
     page.goto(f"/runs/{run}/")
     page.get_by_role("link", name="See how it differs from today's").click()
-    expect(page.get_by_role("row", name="added echo new")).to_be_visible()
-    expect(page.get_by_role("row", name="removed echo old")).to_be_visible()
+    expect(page.get_by_role("row", name="only today echo new")).to_be_visible()
+    expect(page.get_by_role("row", name="only then echo old")).to_be_visible()
 
 
 def test_the_time_is_measured_against_the_usual_one(visit, add_runbook, tmp_path: Path):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,10 +105,28 @@ def with_an_odd_branch(checkout: Path) -> None:
     git(checkout, "checkout", "--quiet", "-b", "feature/ä b".replace(" ", "-"))
 
 
-@pytest.mark.parametrize("prepare", [detached, packed, with_an_odd_branch])
+def by_another_name(checkout: Path) -> None:
+    git(checkout, "symbolic-ref", "refs/heads/alias", "refs/heads/main")
+    git(checkout, "symbolic-ref", "HEAD", "refs/heads/alias")
+
+
+@pytest.mark.parametrize("prepare", [detached, packed, with_an_odd_branch, by_another_name])
 def test_a_head_is_read_wherever_git_keeps_it(checkout, prepare):
     prepare(checkout)
     assert found() == Revision(git(checkout, "rev-parse", "HEAD"), is_dirty=False)
+
+
+def test_a_repository_that_keeps_its_branches_elsewhere_is_asked_by_git(checkout, tmp_path, monkeypatch):
+    head, newer = git(checkout, "rev-parse", "HEAD"), tmp_path / "bin/git"
+    newer.parent.mkdir()
+    newer.write_text(f'#!/bin/sh\ncase "$*" in *rev-parse*) echo {head};; *) exec {shutil.which("git")} "$@";; esac\n')
+    newer.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{newer.parent}:{os.environ['PATH']}")
+    # As git lays out a repository with reftables.
+    shutil.rmtree(checkout / ".git/refs/heads")
+    (checkout / ".git/refs/heads").write_text("this repository uses the reftable format\n")
+    (checkout / ".git/HEAD").write_text("ref: refs/heads/.invalid\n")
+    assert found() == Revision(head, is_dirty=False)
 
 
 def test_a_further_working_tree_has_a_head_of_its_own(checkout, settings, tmp_path):
@@ -121,6 +140,49 @@ def test_a_further_working_tree_has_a_head_of_its_own(checkout, settings, tmp_pa
 def test_the_folder_of_runbooks_may_lie_within_a_checkout(checkout, settings):
     settings.RUNBOOKS_DIR = checkout / "ops"
     assert found("restart.md") == Revision(git(checkout, "rev-parse", "HEAD"), is_dirty=False)
+
+
+def test_a_branch_is_found_among_very_many_that_are_packed(checkout, asked, monkeypatch):
+    packed(checkout)
+    head, file = git(checkout, "rev-parse", "HEAD"), checkout / ".git/packed-refs"
+    others = "".join(f"{head[::-1]} refs/heads/a/{number:04}/refs/heads/main-not\n" for number in range(1000))
+    file.write_text(f"{others}{file.read_text()}")
+    asked.clear()
+    for block in range(4000, 4100):  # wherever a block ends
+        revision._packed.cache_clear()
+        monkeypatch.setattr(revision, "BLOCK", block)
+        assert found().commit == head
+    assert "HEAD" not in asked
+
+
+def test_branches_that_are_packed_are_read_again_once_they_have_changed(checkout):
+    packed(checkout)
+    before = found()
+    newer = commit_packed(checkout)
+    assert (before.commit != newer, found().commit) == (True, newer)
+
+
+def commit_packed(checkout: Path) -> str:
+    (checkout / "other.txt").write_text("other")
+    head = commit(checkout)
+    packed(checkout)
+    return head
+
+
+@pytest.mark.parametrize("name", ["config", "packed-refs", "HEAD", "refs/heads/main", "commondir", "objects"])
+def test_a_pipe_in_the_place_of_a_file_is_waited_for_once_at_most(checkout, asked, monkeypatch, name):
+    place = checkout / ".git" / name
+    if name == "packed-refs":
+        (checkout / ".git/refs/heads/main").unlink()
+    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+    os.mkfifo(place)
+    monkeypatch.setattr(revision, "SECONDS", 0.2)
+    found()
+    waited = len(asked)
+    started = time.monotonic()
+    found()
+    assert time.monotonic() - started < 0.2
+    assert waited <= 2
 
 
 def without_git(checkout: Path) -> None:
@@ -179,6 +241,15 @@ def test_a_git_that_does_not_answer_is_not_waited_for(checkout, tmp_path, monkey
     monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(revision, "SECONDS", 0.05)
     assert found() == Revision(head)
+
+
+def test_a_git_that_did_not_answer_is_left_in_peace_for_a_while(checkout, asked, monkeypatch):
+    monkeypatch.setattr(revision, "SECONDS", 0.0)
+    assert [found().is_dirty for _ in range(3)] == [None] * 3
+    assert len(asked) == 1
+    monkeypatch.setattr(revision, "_resting", {checkout: time.monotonic() - 0.001})
+    monkeypatch.setattr(revision, "SECONDS", 10.0)
+    assert found().is_dirty is False
 
 
 def by_configuration(checkout: Path, program: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import stat
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from runbooks.document.validate import InvalidValues
 from runbooks.execution import control, uploads
@@ -91,6 +92,15 @@ def test_a_text_is_a_file_with_that_text_in_it(start, finish):
 def test_a_file_that_may_be_left_out_is_nothing(start, finish):
     run = finish(start('echo "[$DUMP]"', requirements={"DUMP": "{type: file, required: false}"}))
     assert (printed(run), run.values["DUMP"]) == ("[]\n", "")
+
+
+def test_of_two_files_for_one_field_nobody_can_say_which_was_meant(alice_client, library, a_runbook):
+    library.add("load.md", a_runbook(requirements={"DUMP": "{type: file}"}))
+    two = [SimpleUploadedFile("a.sql", b"a"), SimpleUploadedFile("b.sql", b"b")]
+    answer = alice_client.post("/runbooks/load.md/runs/", {"DUMP": two})
+    assert answer.status_code == 422
+    assert "choose one file." in answer.content.decode().casefold()
+    assert not Run.objects.exists()
 
 
 def test_all_that_is_wrong_is_said_at_once(start):

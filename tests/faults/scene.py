@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -22,6 +23,7 @@ from tests.serving import Site
 
 from .person import Person
 
+KEPT_FILES = re.compile(rb'<section class="block" id="kept-files".*?</section>', re.DOTALL)
 REQUIREMENTS = """
 PASSWORD: {description: Typed, secret: true}
 PRIVATE_KEY: {description: Typed, type: multiline, secret: true}
@@ -98,6 +100,10 @@ class Scene:
             query = f"SELECT {columns} FROM runbooks_run WHERE id = ?"  # noqa: S608
             return database.execute(query, (run,)).fetchone()
 
+    def hear(self, reader: str, said: bytes) -> None:
+        """Remember what a reader was told, but for the list of kept files, whose names are their script's own."""
+        self.heard[reader] = KEPT_FILES.sub(b"", said)
+
     def files(self) -> Iterator[tuple[Path, bytes]]:
         """All that the server keeps, but for the files that a runbook wants kept, whose names are its script's own."""
         for file in sorted(self.site.data.rglob("*")):
@@ -152,7 +158,7 @@ def play(scene: Scene) -> None:
     """Run the script for a person and for a program, and hear all that is said while it runs and afterwards."""
     person, api = Person(scene.server), Api(scene.server)
     person.sign_in(roles="sre, admin")
-    hear = scene.heard.__setitem__
+    hear = scene.hear
     begun = [person.start("worst.md", **scene.values("1")), api.execute(scene.values("2"), Prefer="respond-async")]
     assert [answer.status_code for answer in begun] == [302, 202], begun[0].text
     until(lambda: all("begun\n" in scene.site.printed(run) for run in (1, 2)))
@@ -169,7 +175,7 @@ def play(scene: Scene) -> None:
 
 
 def hear_the_ended(scene: Scene, person: Person, api: Api) -> None:
-    hear = scene.heard.__setitem__
+    hear = scene.hear
     hear("answer to a program that waits", api.execute(scene.values("3")).content)
     for name, address in {
         "page": "/runs/1/",
@@ -202,7 +208,7 @@ def hear_the_ended(scene: Scene, person: Person, api: Api) -> None:
 
 def hear_the_refused(scene: Scene, person: Person, api: Api) -> None:
     """The answers to requests that have secrets in them, and are wrong."""
-    hear = scene.heard.__setitem__
+    hear = scene.hear
     wrong = scene.values("4") | {"PIN": scene.wrong}
     hear("form that is shown again", person.start("worst.md", **wrong).content)
     hear("API's refusal", api.execute(wrong).content)

@@ -175,8 +175,8 @@ def put(site: Site, count: int) -> None:
     """Past runs, as many, that have ended long ago."""
     columns = "runbook, state, actor, claims, 'values', source, timeout, correlation_id, cancelled_by, killed, warnings"
     row = "'wait.md', 'succeeded', 'ann', '{}', '{}', '# wait', 1, '', '', 0, '[]'"
-    more = "queued_at, started_at, ended_at, is_pinned, is_in_history"
-    then = "'2020-01-01 00:00:00', '2020-01-01 00:00:00', '2020-01-01 00:00:00', 0, 0"
+    more = "queued_at, started_at, ended_at, is_pinned, is_in_history, address, reason, revision, note, noted_by"
+    then = "'2020-01-01 00:00:00', '2020-01-01 00:00:00', '2020-01-01 00:00:00', 0, 0, '', '', '', '', ''"
     with contextlib.closing(sqlite3.connect(site.data / "db.sqlite3")) as database, database:
         for _ in range(count):
             database.execute(f"INSERT INTO runbooks_run ({columns}, {more}) VALUES ({row}, {then})")  # noqa: S608

@@ -36,14 +36,8 @@ def test_each_entry_knows_the_offset_after_it(contents, start):
         assert data[: entry.end - start].endswith(entry.content + b"\n")
 
 
-@given(CONTENTS)
-def test_counted_are_the_lines_that_end(contents):
-    data = b"".join(line(content, stream=stream, tag=tag) for stream, tag, content in contents)
-    assert entries.count_lines(data) == sum(tag == "F" for _, tag, _ in contents)
-
-
-def test_a_line_that_only_looks_like_a_part_is_counted():
-    assert entries.count_lines(line("it wrote 2026-11-22T16:23:59.123456Z stdout P to a file")) == 1
+def test_a_line_that_only_looks_like_a_part_is_none():
+    assert not entries.has_parts(line("it wrote 2026-11-22T16:23:59.123456Z stdout P to a file"))
 
 
 def test_a_foreign_line_is_shown_as_it_is():

@@ -1,25 +1,14 @@
 """Looking for a text in a log: what a reader sees is found, and nothing else, however the log came to be."""
 
+import random
 from html import unescape
-from pathlib import Path
 
 import pytest
 
-from runbooks.output import index, search
+from runbooks.output import search
 from runbooks.output.lines import Lines
 from runbooks.output.search import Found, Query
-from tests.output.conftest import line
-from tests.output.test_windows import entries, text_of
-
-
-@pytest.fixture
-def a_log(tmp_path):
-    def a_log(data: bytes) -> Path:
-        path = tmp_path / "log"
-        path.write_bytes(data)
-        return path
-
-    return a_log
+from tests.output.conftest import TEXTS, entries, line, text_of
 
 
 @pytest.fixture
@@ -91,9 +80,8 @@ def test_only_stderr_may_be_looked_at(found):
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("text", ["red", "50%", "ü><", "plainplain", "d<", "nowhere"])
-def test_what_is_found_is_what_is_shown(found, monkeypatch, seed, text):
-    monkeypatch.setattr(index, "STEP", 3000)
-    monkeypatch.setattr(search, "READ", 1000)
+@pytest.mark.usefixtures("small_steps")
+def test_what_is_found_is_what_is_shown(found, seed, text):
     data = entries(seed, parts=[0.3, 0, 0.01][seed % 3])
     shown = {number: unescape(text_of(row)) for number, row in Lines().render(data).items()}
     numbers = sorted(number for number, row in shown.items() if text in row)
@@ -113,13 +101,46 @@ def test_so_many_are_told_and_the_rest_is_counted(found, monkeypatch):
     assert found(data, "here", start=201).lines == list(range(201, 251))
 
 
-def test_a_search_takes_no_longer_than_it_may_and_says_how_far_it_has_come(a_log, monkeypatch):
-    monkeypatch.setattr(search, "READ", 1000)
-    log, start, found = a_log(b"".join(line(f"number {number}") for number in range(1, 201))), 1, []
-    while not (answer := search.search(log, Query("number 1"), start=start, seconds=0)).is_complete:
-        assert answer.until >= start
-        found, start = found + answer.lines, answer.until + 1
-    assert found + answer.lines == [1, *range(10, 20), *range(100, 200)]
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("others", [0, 3])
+@pytest.mark.parametrize("parts", range(6))
+def test_a_search_in_pieces_finds_each_line_once_wherever_it_has_to_stop(a_log, parts, others):
+    dice, data = random.Random(parts), []
+    for number in range(1, 201):
+        data += [line("part ", tag="P")] * dice.randint(0, 6 * parts) + [line(f"number {number}")]
+        data += [line(dice.choice(TEXTS), stream="stderr", tag=dice.choice("FP"))] * dice.randint(0, others)
+    shown = {number: text_of(row) for number, row in Lines().render(b"".join(data)).items()}
+    log, pieces = a_log(b"".join(data)), [Found()]
+    while not pieces[-1].is_complete:
+        pieces.append(search.search(log, Query("number 1"), start=pieces[-1].until + 1, seconds=0))
+        assert pieces[-1].until > pieces[-2].until or pieces[-1].is_complete
+    assert len(pieces) > 5
+    assert [n for found in pieces for n in found.lines] == sorted(n for n, text in shown.items() if "number 1" in text)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_line_that_does_not_end_holds_up_no_search(a_log):
+    log = a_log(line("Password: ", tag="P") + line("other", stream="stderr") * 500)
+    assert 0 < search.search(log, Query("other"), seconds=0, grace=0).until < 500
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_search_may_stop_when_there_is_enough(a_log):
+    found = search.search(a_log(line("here") * 500), Query("here"), enough=3)
+    assert 3 <= found.count == found.until < 500
+
+
+def test_of_what_is_found_it_is_told_what_went_to_stderr(found):
+    data = line("here") + line("here", stream="stderr") + line("no") + line("here too", stream="stderr")
+    assert found(data, "here").stderr == {2, 4}
+    assert found(data, "here", start=3).stderr == {4}
+    assert found(line("here") * 3, "here").stderr == set()
+
+
+def test_lines_that_came_in_parts_went_to_stderr_too(found):
+    data = line("he", tag="P") + line("he", stream="stderr", tag="P") + line("re") + line("re", stream="stderr")
+    assert (found(data, "here").lines, found(data, "here").stderr) == ([1, 2], {2})
+    assert found(line("one") + line("here", stream="stderr", tag="P"), "here").stderr == {2}
 
 
 def test_a_line_that_had_not_ended_is_found_when_the_search_goes_on(a_log):
@@ -139,3 +160,19 @@ def test_a_line_from_before_is_found_if_it_has_ended_only_now(a_log):
 def test_there_is_nothing_in_a_log_that_is_not_there(tmp_path):
     answer = search.search(tmp_path / "log", Query("anything"))
     assert (answer.lines, answer.until, answer.is_complete) == ([], 0, True)
+
+
+@pytest.mark.parametrize("text", ["\n", "\nb", "a\nb", "\né"])
+def test_a_text_of_two_lines_is_in_none(found, text):
+    assert found(line("a") + line("b") + line("é") + line("c", tag="P") + line("d"), text).lines == []
+
+
+def test_of_many_hits_those_around_a_line_are_told(a_log, monkeypatch):
+    monkeypatch.setattr(search, "MOST", 10)
+    log = a_log(b"".join(line(f"hit {number}") for number in range(1, 101)))
+    end, middle, beginning = (search.search(log, Query("hit"), near=near) for near in (100, 50, 1))
+    assert beginning.lines == list(range(1, 11))
+    for answer, near in ((end, 100), (middle, 50)):
+        assert near in answer.lines
+        assert answer.lines == list(range(answer.skipped + 1, answer.skipped + 1 + len(answer.lines)))
+        assert (answer.count, len(answer.lines) > 4) == (100, True)

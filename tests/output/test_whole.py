@@ -5,27 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from runbooks.output import index, whole
+from runbooks.output import whole
 from runbooks.output.lines import Lines
 from runbooks.output.whole import WholeLine, WholeLines
-from tests.output.conftest import TIME, line
-from tests.output.test_windows import entries, text_of
+from tests.output.conftest import TIME, entries, line, text_of
 
-
-@pytest.fixture(autouse=True)
-def _small_steps(monkeypatch):
-    monkeypatch.setattr(index, "STEP", 3000)
-    monkeypatch.setattr(whole, "READ", 1000)
-
-
-@pytest.fixture
-def a_log(tmp_path):
-    def a_log(data: bytes) -> Path:
-        path = tmp_path / "log"
-        path.write_bytes(data)
-        return path
-
-    return a_log
+pytestmark = pytest.mark.usefixtures("small_steps")
 
 
 def told(log: Path, *, first: int = 1, last: int | None = None) -> list[WholeLine]:

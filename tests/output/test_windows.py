@@ -1,8 +1,6 @@
 """Any lines of any log: the same rows, whatever is asked first, as if the whole log had been shown."""
 
 import random
-import re
-from pathlib import Path
 
 import pytest
 
@@ -10,46 +8,9 @@ from runbooks.output import index, windows
 from runbooks.output.index import index_of
 from runbooks.output.lines import Lines
 from runbooks.output.windows import LARGEST, MOST, Windows
-from tests.output.conftest import line
+from tests.output.conftest import entries, line
 
-TEXTS = ["plain", "\x1b[31mred", "50%\r", "\x1b[0m", "<ü>" * 30, "\x1b[1mbold\x1b[0m"]
-
-
-@pytest.fixture(autouse=True)
-def _small_steps(monkeypatch):
-    """Places that are near to each other, so that a small log has many."""
-    monkeypatch.setattr(index, "STEP", 3000)
-    monkeypatch.setattr(windows, "READ", 1000)
-
-
-@pytest.fixture
-def a_log(tmp_path):
-    """A log with these entries."""
-
-    def a_log(data: bytes) -> Path:
-        path = tmp_path / "log"
-        path.write_bytes(data)
-        return path
-
-    return a_log
-
-
-def entries(seed: int, *, stderr: float = 0.3, parts: float = 0.3, most: int = 2000) -> bytes:
-    """Entries of two streams, of which some are parts of lines that end much later."""
-    dice = random.Random(seed)
-    return b"".join(
-        line(
-            dice.choice(TEXTS),
-            stream="stderr" if dice.random() < stderr else "stdout",
-            tag="P" if dice.random() < parts else "F",
-        )
-        for _ in range(dice.randrange(most))
-    )
-
-
-def text_of(row: str) -> str:
-    """What a row says, as markup."""
-    return re.sub(r"<[^>]*>", "", row.partition('<span class="log__text">')[2])
+pytestmark = pytest.mark.usefixtures("small_steps")
 
 
 def all_rows(data: bytes) -> dict[int, str]:

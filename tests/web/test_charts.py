@@ -45,7 +45,7 @@ def test_one_huge_run_does_not_flatten_the_others():
 
 def test_the_words_count_the_results_and_say_what_is_typical():
     chart = duration_chart([a_run(2, 30, state="timed_out"), a_run(1, 90)], typical=75.0)
-    for words in ("The last 2 runs", "1 succeeded", "1 timed out", "typically 1 min 15 s", "longest 1 min 30 s"):
+    for words in ("The last 2 runs", "1 succeeded", "1 timed out", "usually 1 min 15 s", "longest 1 min 30 s"):
         assert words in chart
     assert "chart__line--typical" in chart
 

@@ -1,5 +1,6 @@
 """Two runs side by side."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -45,15 +46,39 @@ def test_what_differs_is_said_in_words(alice_client, ended):
 def test_what_is_the_same_is_said_too(alice_client, ended):
     page = page_of(alice_client, ended("one"), ended("one"))
     assert "Both succeeded. They took equally long. The runbook is the same. They printed the same." in page
-    assert "change__line" not in page
+    assert "difference__line" not in page
+
+
+def test_secrets_are_not_called_the_same(alice_client, ended):
+    same, secret = {"HOST": "db1"}, {"HOST": "db1", "API_TOKEN": "***"}
+    page = page_of(alice_client, ended(values=secret), ended(values=secret))
+    assert "The values are the same, but for secrets, which are kept nowhere and cannot be compared." in page
+    assert page.count("*** (a secret: cannot be compared)") == 2
+    assert "The values are the same. " in page_of(alice_client, ended(values=same), ended(values=same))
+    assert "API_TOKEN differs." in page_of(alice_client, ended(values=secret), ended(values=same))
+
+
+def test_two_runbooks_are_not_one_that_was_changed(alice_client, ended, library, a_runbook):
+    library.add("stop.md", a_runbook(claims={"roles": ["sre"]}))
+    page = page_of(alice_client, ended("one"), ended("one", runbook="stop.md", source="# other"))
+    assert "They are runs of two runbooks." in page
+    assert "was changed" not in page
+
+
+def test_nothing_reads_differently_from_what_it_says(alice_client, ended):
+    a = ended(values={"HOST": "db\u202e1"}, note="\u2066note", source="# a\n\u202ebackwards")
+    page = page_of(alice_client, a, ended(values={"HOST": "db1"}, reason="\u202dwhy"))
+    assert '<div class="typed">db\ufffd1</div>' in page
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", page)
 
 
 def test_lines_of_one_run_alone_say_so_without_colours(alice_client, ended):
-    page = page_of(alice_client, ended("same", "\x1b[31mold\x1b[0m"), ended("same", "<b>new</b>"))
-    assert "</span>old</span>" in page
-    assert "</span>&lt;b&gt;new&lt;/b&gt;</span>" in page
-    assert "change__line--removed" in page
-    assert "change__line--added" in page
+    a, b = ended("same", "\x1b[31mold\x1b[0m"), ended("same", "<b>new</b>")
+    page = page_of(alice_client, a, b)
+    assert f'only in #{a.pk}</span></td><td class="difference__text">old</td>' in page
+    assert f'only in #{b.pk}</span></td><td class="difference__text">&lt;b&gt;new&lt;/b&gt;</td>' in page
+    assert "difference__line--removed" in page
+    assert "difference__line--added" in page
 
 
 def test_long_outputs_are_compared_in_part(alice_client, ended, monkeypatch):

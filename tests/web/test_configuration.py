@@ -56,7 +56,7 @@ def test_a_session_of_the_development_sign_in_says_so(alice_client):
     said = pairs(alice_client)
     assert (said["Id"], said["Roles"]) == ("alice", "sre")
     assert said["Signed in by"] == "the development sign-in"
-    assert said["Address"] == "127.0.0.1"
+    assert said["From"] == "127.0.0.1"
     assert "Until" in said
 
 

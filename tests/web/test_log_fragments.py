@@ -1,15 +1,19 @@
-"""A viewer who is far behind: what stands for what is passed over, and what becomes of lines that have not ended."""
+"""A viewer who is far behind: where the way leads, and what becomes of lines that have not ended."""
 
+import os
 import re
+import time
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from runbooks.execution import folder
 from runbooks.models import Run, State
 from runbooks.output.follow import Part
 from runbooks.output.index import STEP
 from runbooks.output.lines import Lines
-from runbooks.web.log_fragments import Jump, Rendered, jump, lines_at
+from runbooks.web.log_fragments import Jump, Rendered, jump, lines_at, log_context
 from tests.output.conftest import line
 
 
@@ -47,16 +51,15 @@ def test_who_is_not_far_behind_stays(jumped):
     assert jumped(line("near") * 2000) is None
 
 
-def test_lines_are_passed_over_and_counted(jumped):
+def test_who_is_far_behind_is_led_near_the_end(jumped):
     there = jumped(line("far") * 5000)
-    assert "4,500 lines passed over" in there.event.decode()
-    assert there.lines.count == 4500
+    assert (there.lines.count, there.end) == (4500, 4500 * len(line("far")))
+    assert there.event.decode() == f"id: {there.end}\ndata: \n\n"
 
 
 def test_a_line_in_many_parts_that_is_known_is_told_as_far_as_it_has_come(jumped):
     there = jumped(line(".", tag="P") * 3000, seen=len(line(".", tag="P")))
     event = there.event.decode()
-    assert "passed over" not in event
     assert event.startswith(f'id: {there.end}\ndata: <hx-partial hx-target="#L1"')
     assert re.search(r">(\.+)<", event)[1] == "." * 2500
     assert there.end == 2500 * len(line(".", tag="P"))
@@ -64,9 +67,34 @@ def test_a_line_in_many_parts_that_is_known_is_told_as_far_as_it_has_come(jumped
 
 def test_a_line_that_began_in_what_is_passed_over_is_a_new_one(jumped):
     event = jumped(line("whole") * 10 + line(".", tag="P") * 3000).event.decode()
-    assert "10 lines passed over" in event
     assert 'data-lines="1"' in event
     assert 'id="L11"' in event
+
+
+def test_a_line_that_ends_in_what_is_passed_over_is_told_as_it_ends(jumped):
+    begun = line("Copying… ", tag="P")
+    there = jumped(begun + line("other", stream="stderr") * 10 + line("done") + line("far") * 5000, seen=len(begun))
+    event = there.event.decode()
+    assert event.startswith(f'id: {there.end}\ndata: <hx-partial hx-target="#L1"')
+    assert "Copying… done</span>" in event
+    assert event.count("<hx-partial") == event.count("log__line") == 1
+
+
+def test_the_page_is_told_for_how_long_nothing_was_printed(a_run):
+    run = a_run(line("begun"))
+    run.started_at = timezone.now() - timedelta(minutes=5)
+    printed_at = time.time() - 60
+    os.utime(run.log, (printed_at, printed_at))
+    assert 60 <= log_context(run)["silent"] < 70
+    run.log.unlink()
+    assert 300 <= log_context(run)["silent"] < 310
+
+
+@pytest.mark.parametrize("changes", [{"state": State.QUEUED}, {"state": State.LOST, "started_at": timezone.now()}])
+def test_who_does_not_run_is_not_silent(a_run, changes):
+    run = a_run(b"")
+    vars(run).update(changes)
+    assert log_context(run)["silent"] is None
 
 
 def test_all_who_read_a_part_get_the_same_html_wherever_they_are_in_it():

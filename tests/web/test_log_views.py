@@ -98,7 +98,7 @@ def test_a_line_that_is_not_there_opens_the_page_all_the_same(alice_client, thou
 
 def test_hits_are_told_by_number(alice_client, thousand):
     answer = ask(alice_client, thousand, "search/?q=NUMBER%2099").json()
-    assert answer == {"count": 11, "lines": [99, *range(990, 1000)], "until": 1000, "is_complete": True}
+    assert answer == {"count": 11, "skipped": 0, "lines": [99, *range(990, 1000)], "until": 1000, "is_complete": True}
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_without_a_script_hits_are_a_page_of_links(alice_client, thousand):
     page = ask(alice_client, thousand, "search/?q=Number%20100", accept="text/html,*/*").text
     assert "Found in 2 lines." in page
     assert f'href="/runs/{thousand.pk}/?line=100#L100"' in page
-    assert '<mark class="found__hit">number 100</mark>' in page
+    assert '<mark class="excerpt__hit">number 100</mark>' in page
 
 
 def test_of_many_hits_the_page_shows_some_and_the_way_on(alice_client, thousand):
     page = ask(alice_client, thousand, "search/?q=number", accept="text/html").text
     assert "Found in 1,000 lines; these are the first 500." in page
-    assert page.count('class="found__line"') == 500
+    assert page.count('<li class="excerpt">') == 500
     way_on = re.search(r'href="\?([^"]*from=501)"', page)[1].replace("&amp;", "&")
     assert "line=1000#L1000" in ask(alice_client, thousand, f"search/?{way_on}", accept="text/html").text
 

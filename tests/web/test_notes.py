@@ -77,6 +77,33 @@ def test_a_note_with_a_nul_is_refused_in_words(alice_client, a_run):
     assert "Null characters are not allowed." in answer.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("typed", "note"),
+    [
+        ("one\r\n\r\n\r\n\r\n \r\ntwo", "one\n\ntwo"),
+        ("one\n\ntwo\n\tthree", "one\n\ntwo\n\tthree"),
+        ("a\x1b[31mb\x07\x9fc\x7f", "a[31mbc"),
+        ("\x07\n\n\n", ""),
+    ],
+)
+def test_of_a_note_stays_what_can_be_read(alice_client, a_run, typed, note):
+    assert save(alice_client, a_run(), typed).status_code == 302
+    assert Run.objects.get().note == note
+
+
+def test_of_what_is_far_too_long_some_comes_back(alice_client, a_run):
+    answer = save(alice_client, a_run(), "x" * 1_000_000, headers=HTMX)
+    assert (answer.status_code, answer.content.decode().count("x" * 20_000)) == (422, 1)
+    assert len(answer.content) < 25_000
+
+
+def test_a_note_cannot_read_differently_from_what_it_says(alice_client, a_run):
+    run = a_run(note="do not \u202eeteled", noted_by="bob", noted_at=timezone.now())
+    page = alice_client.get(run.get_absolute_url()).content.decode()
+    assert '<p class="note__text typed">do not \ufffdeteled</p>' in page
+    assert ">do not \u202eeteled</textarea>" in page
+
+
 @pytest.mark.parametrize("headers", [{}, {"headers": HTMX}])
 def test_a_note_that_one_has_not_seen_is_not_written_over(alice_client, a_run, headers):
     run = a_run()
@@ -86,7 +113,7 @@ def test_a_note_that_one_has_not_seen_is_not_written_over(alice_client, a_run, h
     page = answer.content.decode()
     assert (answer.status_code, Run.objects.get().note) == (409, "of bob")
     assert "bob has changed the note meanwhile." in page
-    assert '<p class="note__text">of bob</p>' in page
+    assert '<p class="note__text typed">of bob</p>' in page
     assert ">of alice</textarea>" in page
     now_seen = re.search(r'name="seen" value="([^"]*)"', page)[1]
     assert save(alice_client, run, "of alice", seen=now_seen).status_code == 302

@@ -23,7 +23,7 @@ def test_the_configuration_says_who_one_is(alice_client):
     page = text_of(alice_client.get("/configuration/"))
     assert "<dt>Id</dt><dd>alice</dd>" in page
     assert "<dt>Roles</dt><dd>sre</dd>" in page
-    assert "<dt>Address</dt><dd>127.0.0.1</dd>" in page
+    assert "<dt>From</dt><dd>127.0.0.1</dd>" in page
 
 
 def test_the_configuration_is_for_reading(alice_client):

@@ -72,7 +72,7 @@ def test_a_run_shows_what_was_asked_and_how_it_ended(alice_client, a_run):
     assert 'role="status">failed</span>' in page
     assert "<dt>Exit code</dt><dd>3</dd>" in page
     assert "<dt>Processes killed</dt><dd>2</dd>" in page
-    assert '<code>items</code></th><td class="table__text">x</td>' in page
+    assert '<code>items</code></th><td class="table__text"><div class="typed">x</div></td>' in page
     assert "***" in page
     assert "Run again" in page
     assert ">Cancel</button>" not in page

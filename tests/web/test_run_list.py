@@ -12,6 +12,7 @@ from runbooks import library
 from runbooks.access.actor import Actor
 from runbooks.execution import folder
 from runbooks.models import Run
+from runbooks.output import search as log_search
 from runbooks.web import active_runs, output_search
 from runbooks.web.run_filter import RunFilter
 
@@ -157,6 +158,22 @@ def test_what_goes_on_stands_above_with_its_usual_time_and_why_it_waits(alice_cl
     assert "There is a place for it" in block.partition(f'id="active-{waits.pk}"')[2]
 
 
+def test_what_goes_on_is_measured_by_runs_that_one_may_see(alice_client, library, a_run):
+    now = timezone.now()
+    for _ in range(3):
+        a_run("gone.md", state="succeeded", started_at=now - timedelta(seconds=40), ended_at=now, actor="zoe")
+    a_run("gone.md", state="running", started_at=now - timedelta(seconds=10), actor="alice")
+    block = alice_client.get("/runs/active/").content.decode()
+    assert "10 s" in block
+    assert "usually" not in block
+
+
+def test_a_run_that_waits_says_for_how_long(alice_client, a_run):
+    waits = a_run(queued_at=timezone.now() - timedelta(minutes=5))
+    card = alice_client.get("/runs/active/").content.decode().partition(f'id="active-{waits.pk}"')[2]
+    assert re.search(r'waiting for <time [^>]*data-elapsed-seconds="30\d\.\d">5 min', card)
+
+
 def test_the_block_is_sent_anew_only_if_it_says_something_else(alice_client, a_run):
     run = a_run(state="running", started_at=timezone.now())
     seen = re.search(r"seen=(\w+)", alice_client.get("/runs/active/").content.decode())[1]
@@ -179,8 +196,17 @@ def test_a_text_is_found_in_the_output_however_it_is_coloured_or_capitalized(ali
     printed("all is well")
     page = found(alice_client, "text=disk full")
     assert f'href="/runs/{run.pk}/?line=2#L2"' in page
-    assert "<mark>Disk FULL</mark> on &lt;db1&gt;" in page
+    assert '<mark class="excerpt__hit">Disk FULL</mark> on &lt;db1&gt;' in page
     assert page.count("<article") == 1
+
+
+def test_what_went_to_stderr_says_so_to_eyes_and_ears(alice_client, printed):
+    run = printed("disk full")
+    run.log.write_text(run.log.read_text() + "2026-11-22T16:23:59.123456Z stderr F disk gone\n")
+    told, other = re.findall("<li .*</li>", found(alice_client, "text=disk"))
+    assert "stderr" not in told
+    assert "excerpt__line--stderr" in other
+    assert '<span class="visually-hidden">stderr: </span><mark class="excerpt__hit">disk</mark> gone' in other
 
 
 def test_a_text_is_found_in_a_line_that_came_in_parts(alice_client, printed):
@@ -208,6 +234,16 @@ def test_a_search_whose_time_is_over_goes_on_where_it_stopped(alice_client, prin
     assert f"/runs/{older.pk}/?line=1" not in page
     assert f'href="/runs/?text=needle&amp;before={newer.pk}"' in page
     assert f"/runs/{older.pk}/?line=1" in found(alice_client, f"text=needle&before={newer.pk}")
+
+
+def test_a_log_that_is_too_long_for_this_page_is_named_and_can_be_searched_alone(alice_client, printed, monkeypatch):
+    monkeypatch.setattr(output_search, "SECONDS", 0)
+    monkeypatch.setattr(log_search, "READ", 1000)
+    needle, long = printed("a needle"), printed(*["hay"] * 500, "a needle")
+    page = found(alice_client, "text=a+needle")
+    assert f"#{long.pk}</span> has printed too much to be searched here" in page
+    assert f'<a href="/runs/{long.pk}/search/?q=a%20needle">Search it alone</a>' in page
+    assert f"/runs/{needle.pk}/?line=1" in found(alice_client, f"text=a+needle&before={long.pk}")
 
 
 def test_more_hits_are_added_to_those_that_are_there(alice_client, printed):

@@ -76,6 +76,13 @@ def test_the_page_lists_what_was_kept_with_a_link_to_each(alice_client, run, kee
     assert listed(run) == [("out/deep/name with ä & space?.txt", 2), ("report.txt", 1500)]
 
 
+def test_a_name_cannot_read_differently_from_what_it_is(alice_client, run, keep):
+    keep("report\u202etxt.sh")
+    page = page_of(alice_client, run)
+    assert '<span class="outputs__name">report\ufffdtxt.sh</span>' in page
+    assert "\u202e" not in page
+
+
 def test_a_run_that_kept_nothing_says_nothing_of_files(alice_client, run):
     assert '<section class="block" id="kept-files" aria-labelledby="outputs" hidden>' in page_of(alice_client, run)
 
@@ -128,6 +135,17 @@ def test_what_is_no_file_is_not_listed(run, keep):
     (folder / "linked").symlink_to("/etc")
     os.mkfifo(folder / "pipe")
     assert listed(run) == [("out/a", 4)]
+
+
+def test_a_file_that_goes_while_they_are_listed_takes_no_other_along(run, keep):
+    for name in "abc":
+        keep(name)
+    with outputs._opened(run.folder / "outputs", outputs.FOLDER) as folder:
+        files = outputs._files(run, folder)
+        first = next(files).name
+        gone, left = sorted({*"abc"} - {first})
+        (run.folder / "outputs" / gone).unlink()
+        assert [file.name for file in files] == [left]
 
 
 async def test_a_folder_that_is_itself_a_link_holds_nothing(run, session, tmp_path):

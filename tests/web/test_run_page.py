@@ -54,8 +54,8 @@ def test_it_shows_who_asked_from_where_why_and_by_which_claims(alice_client, a_r
     claims = {"roles": ["sre", "oncall"], "team": ["storage"]}
     asked = {"address": "192.0.2.7", "reason": "The replica lags.", "correlation_id": "abc-123", "claims": claims}
     words = words_of(alice_client, a_run(source=source, **asked))
-    assert "Asked for by alice from 192.0.2.7" in words
-    assert "Because The replica lags." in words
+    assert "By alice From 192.0.2.7" in words
+    assert "Reason The replica lags." in words
     assert "Claim roles sre (one of sre, dba)" in words
     assert "Correlation id abc-123" in words
     assert "storage" not in words  # what the runbook does not ask for, nobody has used
@@ -70,8 +70,8 @@ def test_a_secret_is_said_to_be_one(alice_client, a_run, source):
     ("is_dirty", "said"),
     [
         (False, "Git revision 0123456789ab Correlation"),
-        (True, "0123456789ab with changes that were not committed"),
-        (None, "0123456789ab (whether the file was changed is not known)"),
+        (True, "0123456789ab with changes in the runbook's file that were not committed"),
+        (None, "0123456789ab (whether the runbook's file was changed is not known)"),
     ],
 )
 def test_it_shows_the_git_revision_and_whether_that_is_all(alice_client, a_run, source, is_dirty, said):
@@ -117,6 +117,14 @@ def test_its_time_is_measured_against_the_usual_one(alice_client, a_run, source)
     assert re.search(r'<progress [^>]*max="200.0" value="5\d\.\d"', page)
     assert re.search(r'<p class="elapsed__words" [^>]*data-elapsed-to="300.0">usually 3 min 20 s', page)
     assert re.search(r'<p class="elapsed__words elapsed__words--late" hidden ', page)
+
+
+def test_its_time_is_not_measured_against_runs_of_others_that_one_may_not_see(alice_client, a_run, source):
+    for _ in range(3):
+        a_run("gone.md", source=source, actor="zoe", **took(100))
+    page = page_of(alice_client, a_run("gone.md", source=source, actor="alice", **begun(50)))
+    assert "usually" not in page
+    assert "<progress" not in page
 
 
 def test_one_that_takes_long_is_calmly_said_to(alice_client, a_run, source):
@@ -206,4 +214,4 @@ def test_nothing_that_people_wrote_is_more_than_text(alice_client, a_run, librar
     asked = {"reason": hostile, "note": hostile, "noted_by": hostile, "noted_at": timezone.now(), "revision": hostile}
     page = page_of(alice_client, a_run(source=source, address=hostile[:45], correlation_id=hostile, **asked, **took(5)))
     assert hostile not in page or "{{" in hostile
-    assert "14" not in words_of(alice_client, Run.objects.get()).partition("Because")[2].partition("Requested")[0]
+    assert "14" not in words_of(alice_client, Run.objects.get()).partition("Reason")[2].partition("Requested")[0]

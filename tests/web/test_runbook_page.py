@@ -107,7 +107,7 @@ def test_past_runs_have_a_chart_with_what_is_typical(alice_client, page_of, a_ru
     ]
     page = page_of(alice_client)
     assert "The last 3 runs" in page
-    assert "typically 1 min 30 s" in page
+    assert "usually 1 min 30 s" in page
     assert page.count('class="chart__link"') == 3
     assert f'<a class="chart__link" href="/runs/{runs[0].pk}/" tabindex="-1">' in page
 

@@ -116,11 +116,27 @@ def test_runs_that_one_may_not_see_are_not_counted(library, a_runbook, restart, 
     assert (number(bob, "Runs"), number(dora, "Runs")) == ("1", "2")
 
 
+def test_how_long_others_runs_took_is_not_told_once_the_file_is_gone(alice_client, library, ago):
+    for actor, seconds in (("alice", 2), ("zoe", 90)):
+        for _ in range(3):
+            ago(1, "gone.md", actor=actor, seconds=seconds)
+    assert ranking(text_of(alice_client.get("/usage/")), "slow") == [("gone", "2.0 s")]
+    assert ranking(text_of(client_of("zoe", "sre").get("/usage/")), "slow") == [("gone", "1 min 30 s")]
+
+
 def test_a_lost_role_is_heeded_at_once_although_numbers_are_kept(library, a_runbook, ago, db):
     library.add("guarded.md", a_runbook(name="guarded", claims={"roles": ["dba"]}))
     ago(1, "guarded.md", actor="dora")
     assert "guarded" in text_of(client_of("zoe", "dba").get("/usage/"))
     assert "guarded" not in text_of(client_of("zoe", "sre").get("/usage/"))
+
+
+def test_what_is_kept_for_two_runbooks_is_not_told_of_one_that_is_named_like_both(library, a_runbook, ago):
+    for name, role in (("a", "sre"), ("b", "sre"), ("a.md, b", "dba")):
+        library.add(f"{name}.md", a_runbook(name=name, claims={"roles": [role]}))
+    ago(1, "a.md")
+    totals = [usage_counts.counts(Actor("zoe", {"roles": (role,)}), days=7).states.total() for role in ("sre", "dba")]
+    assert totals == [1, 0]
 
 
 def test_the_numbers_are_kept_for_a_minute(alice_client, restart, ago):
