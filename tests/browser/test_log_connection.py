@@ -62,6 +62,7 @@ def test_a_stream_that_says_nothing_at_all_counts_as_lost_and_is_opened_anew(vis
     page.clock.install()
     execute(page, "Half-open", STOP=stop)
     expect(line(page, "begun")).to_be_visible()
+    expect(connection(page)).to_have_text(re.compile("live"))
     opened = []
     page.on("request", lambda request: opened.append(request) if "/events/" in request.url else None)
     page.clock.fast_forward(30_000)
