@@ -20,6 +20,7 @@ def sign_in(page: Page, subject: str, *roles: str) -> None:
     page.get_by_label("Roles").fill(", ".join(roles))
     page.get_by_role("button", name="Sign in").last.click()  # an account's is the first
     expect(page.get_by_role("heading", name="Runbooks", level=1)).to_be_visible()
+    page.wait_for_load_state("load")  # what is typed before the scripts are there, nobody hears
 
 
 def open_runbook(page: Page, name: str) -> None:

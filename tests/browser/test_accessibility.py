@@ -12,6 +12,9 @@ from .pages import TICKING, execute, line, open_runbook, state
 pytestmark = pytest.mark.browser
 
 WIDTHS = (1280, 390)
+# In the midst of a change of theme, colours are of neither.
+SETTLED = """() => Promise.allSettled(
+  document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished))"""
 THEMES = ("light", "dark")
 FIELDS = {
     "TEXT": "{description: some text, default: abc, pattern: '[a-z]+'}",
@@ -33,6 +36,7 @@ def check() -> Callable[[Page], None]:
             page.emulate_media(color_scheme=theme)
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": 900})
+                page.evaluate(SETTLED)
                 found.extend(f"{what}, {theme}, {width} px: {one}" for one in axe.problems(page, **options))
 
     yield look
