@@ -14,6 +14,11 @@ from tests.processes import ROOT
 pytestmark = pytest.mark.django_db
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
 TOKENS = ROOT / "static/tokens.css"
+BUNDLES = [
+    ("frame.css", "text/css", b"/* Every colour"),
+    ("run-page.css", "text/css", b"/* The head of a run's page"),
+    ("run-page.js", "text/javascript", b"// Keeps counting where the server began"),
+]
 
 
 def test_an_address_has_the_version_of_its_content():
@@ -50,14 +55,15 @@ def test_texts_are_compressed_for_who_can_read_that(client, name):
     assert gzip.decompress(answer.content) == plain
 
 
-def test_a_bundle_is_its_files_in_the_order_of_the_cascade(client):
-    parts = [(ROOT / "static" / name).read_bytes() for name in assets.BUNDLES["frame.css"]]
-    address = staticfiles_storage.url("frame.css")
+@pytest.mark.parametrize(("name", "kind", "first"), BUNDLES)
+def test_a_bundle_is_its_files_in_their_order(client, name, kind, first):
+    parts = [(ROOT / "static" / part).read_bytes() for part in assets.BUNDLES[name]]
+    address = staticfiles_storage.url(name)
     plain, packed = client.get(address), client.get(address, headers=GZIP)
     assert plain.content == gzip.decompress(packed.content) == b"\n".join(parts)
-    assert parts[0].lstrip().startswith(b"/* Every colour")
+    assert parts[0].lstrip().startswith(first)
     assert "immutable" in plain.headers["Cache-Control"]
-    assert plain.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert plain.headers["Content-Type"] == f"{kind}; charset=utf-8"
 
 
 def test_a_bundle_is_not_sent_again_and_takes_no_form(client):
