@@ -33,6 +33,7 @@ def start(environ: dict[str, str]) -> tuple[float, str]:
     return seconds, said
 
 
+@pytest.mark.alone
 def test_one_command_serves_and_a_second_start_is_quick(environ):
     start(environ)
     seconds, said = start(environ)

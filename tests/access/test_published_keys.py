@@ -231,6 +231,7 @@ def test_a_token_with_another_algorithm_does_not_make_us_ask(provider):
     assert provider.asked == 0
 
 
+@pytest.mark.alone
 def test_a_provider_that_is_slow_holds_nobody_for_long(provider):
     provider.may_answer.clear()
     began = time.monotonic()

@@ -20,13 +20,20 @@ def sign_in(page: Page, subject: str, *roles: str) -> None:
     page.get_by_label("Roles").fill(", ".join(roles))
     page.get_by_role("button", name="Sign in").last.click()  # an account's is the first
     expect(page.get_by_role("heading", name="Runbooks", level=1)).to_be_visible()
-    page.wait_for_load_state("load")  # what is typed before the scripts are there, nobody hears
+    page.wait_for_load_state()
+
+
+def arrive(page: Page, address: str | re.Pattern[str]) -> None:
+    """Wait for the page to which a press has led, and its scripts: what is done before they are there, nobody hears."""
+    expect(page).to_have_url(address)
+    page.wait_for_load_state()
 
 
 def open_runbook(page: Page, name: str) -> None:
     page.goto("/runbooks/")
     page.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    page.wait_for_load_state()
 
 
 def execute(page: Page, name: str, **values: object) -> int:
@@ -35,7 +42,7 @@ def execute(page: Page, name: str, **values: object) -> int:
     for variable, value in values.items():
         page.get_by_label(variable, exact=True).fill(str(value))
     page.get_by_role("button", name="Execute").click()
-    expect(page).to_have_url(re.compile(r"/runs/\d+/$"))
+    arrive(page, re.compile(r"/runs/\d+/$"))
     return int(page.url.rstrip("/").rpartition("/")[2])
 
 

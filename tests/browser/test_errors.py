@@ -14,6 +14,8 @@ SESSION = "runbookweb_session"
 
 def sign_in_here(page: Page) -> None:
     """Sign in on the page that one has been led to."""
+    expect(page.get_by_label("Subject")).to_be_visible()
+    page.wait_for_load_state()
     page.get_by_label("Subject").fill("alice")
     page.get_by_role("button", name="Sign in").click()
 

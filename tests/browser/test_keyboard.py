@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .pages import TICKING, line, open_runbook, state
+from .pages import TICKING, arrive, line, open_runbook, state
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +24,7 @@ IS_FOCUSED = "element => element === document.activeElement"
 def reach(page: Page, wanted: Locator, *, key: str = "Tab") -> None:
     """Press Tab until the element has the focus; it must be seen to have it."""
     expect(wanted).to_be_visible()
+    page.wait_for_load_state()
     for _ in range(FAR):
         page.keyboard.press(key)
         if wanted.evaluate(IS_FOCUSED):
@@ -58,7 +59,7 @@ def test_the_whole_journey_needs_no_mouse(visit, add_runbook, tmp_path: Path):
     press(page, "link", "By-keyboard")
     fill(page, "STOP", str(tmp_path / "never"))
     press(page, "button", "Execute")
-    expect(page).to_have_url(re.compile(r"/runs/\d+/$"))
+    arrive(page, re.compile(r"/runs/\d+/$"))
     expect(line(page, "line 3")).to_be_visible()
 
     press(page, "button", "Pin", key="Space")

@@ -247,6 +247,7 @@ def test_a_draft_that_a_killed_process_left_is_no_obstacle(path):
 
 
 def append_some(path: Path, first: int, count: int) -> None:
+    inplace.LOCK_SECONDS = 60  # eight at once on a busy machine: this is about what they write, not how long they wait
     for run in range(first, first + count):
         append(path, replace(ENTRY, run=run, stdout=f"output of {run}\n" * 2), keep=2000)
 

@@ -203,7 +203,11 @@ def test_the_main_process_dies_by_itself_and_is_not_counted(session, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "pid 1\nstart 0\nboot b\n", "pid x\nstart 1\nboot b\n", "\0\xff", "pid 7\n", NO_BOOT]
+    "text",
+    [
+        *("", "pid 1\nstart 0\nboot b\n", "pid x\nstart 1\nboot b\n", "\0\xff", "pid 7\n"),
+        pytest.param(NO_BOOT, id="of no boot"),
+    ],
 )
 def test_a_file_that_names_no_process_is_no_trouble(tmp_path, text):
     (tmp_path / "started").write_text(text, encoding="latin-1")

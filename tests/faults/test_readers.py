@@ -20,7 +20,10 @@ from tests.faults.viewers import Sum, Viewer, receive, requests
 from tests.processes import MEGABYTE, Process, until
 from tests.serving import Program, Site, signed_in
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/fdinfo").exists(), reason="only Linux tells of memory and files")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not Path("/proc/self/fdinfo").exists(), reason="only Linux tells of memory and files"),
+]
 
 VIEWERS, LINES = 500, 25
 TICKS = """

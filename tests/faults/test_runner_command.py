@@ -56,6 +56,7 @@ def test_it_runs_what_a_server_is_asked_for_and_its_scripts_go_on_without_it(par
     assert site.printed(1).count("gone on") == 1
 
 
+@pytest.mark.alone
 def test_it_hears_of_a_new_run_at_once(parts, ann, site, library):
     library.add("true.md", runbook_source(name="true", script="true"))
     parts.started("runner")

@@ -54,6 +54,7 @@ def streams(server: Process, count: int) -> dict[str, list[socket.socket]]:
     return opened
 
 
+@pytest.mark.alone
 def test_fifty_streams_and_half_a_request_do_not_hold_up_a_stop_and_the_script_goes_on(server, site, go):
     opened = streams(server, 10)
     halves = [

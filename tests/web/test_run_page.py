@@ -149,11 +149,11 @@ def test_a_queued_run_says_how_long_it_waits(alice_client, a_run, source):
 
 
 def test_cancel_asks_before_it_does_anything(alice_client, a_run, source):
-    page = page_of(alice_client, a_run(source=source, **begun(5)))
+    page = page_of(alice_client, run := a_run(source=source, **begun(5)))
     assert 'type="button" popovertarget="cancel"' in page
     question = page.partition('<dialog class="ask" id="cancel" popover')[2].partition("</dialog>")[0]
     assert "It gets 10 s to end by itself, then it is killed, with all that it has started." in question
-    assert 'action="/runs/1/cancellation/"' in question
+    assert f'action="/runs/{run.pk}/cancellation/"' in question
     assert "/cancellation/" not in page.replace(question, "")
 
 
