@@ -1,10 +1,12 @@
 """The page of a runbook: its documentation, its form and its past runs."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from runbooks import library
@@ -13,6 +15,7 @@ from runbooks.access.actor import Actor
 from runbooks.access.identify import signed_in
 from runbooks.document.render import render as rendered_markdown
 from runbooks.library import LibraryRunbook
+from runbooks.models import Run, State
 from runbooks.typical import typical_seconds
 from runbooks.web import documentation
 from runbooks.web.charts import duration_chart
@@ -21,6 +24,7 @@ from runbooks.web.run_form import run_form
 
 CHARTED = 50  # of the past runs
 LISTED = 10
+JUST_NOW = timedelta(minutes=2)
 SHORT = 4  # fields: a form of so many fits beside the text in most windows, and stays there while one reads
 
 
@@ -60,6 +64,12 @@ def _past(actor: Actor, runbook: LibraryRunbook) -> dict[str, Any]:
     runs = list(library.without_bulk(past)[:CHARTED])
     return {
         "past_runs": runs[:LISTED],
+        "current_runs": [run for run in runs if run.is_active or _is_just_begun(run, actor)][:LISTED],
         "chart": duration_chart(runs, typical=typical_seconds(past, runbook.path)) if len(runs) > 1 else "",
         "history": rendered_markdown(runbook.runbook.history, ids="history"),
     }
+
+
+def _is_just_begun(run: Run, actor: Actor) -> bool:
+    """Whether this person may not know yet that they have begun it: the answer can be lost on its way to them."""
+    return run.actor == actor.id and run.state != State.REFUSED and timezone.now() - run.queued_at < JUST_NOW

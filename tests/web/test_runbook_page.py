@@ -62,13 +62,19 @@ def test_a_problem_stands_in_the_summary_and_at_its_section(alice_client, page_o
     below = page.partition('id="doc-environment-requirements"')[2]
     assert 'id="problem-1"' in below
     assert f"<b>Error in line {number}</b>" in below
-    assert '<span class="wrong"><span class="nt">HOST</span>' in below
+    assert '<span class="wrong wrong--error"><span class="nt">HOST</span>' in below
 
 
 def test_a_problem_of_the_script_stands_at_the_script(alice_client, page_of):
     page = page_of(alice_client, script="#!/no/such/shell\necho")
     assert page.index('id="script-heading"') < page.index('id="problem-1"') < page.index('id="script-text"')
-    assert '<span class="wrong">' in page
+    assert '<span class="wrong wrong--error">' in page
+
+
+def test_each_wrong_line_is_marked_as_what_it_is(alice_client, page_of):
+    page = page_of(alice_client, requirements="A: {description: x, secret: true, default: x}\nB: {type: nothing}")
+    text = page.partition('id="doc-environment-requirements"')[2]
+    assert re.findall('<span class="(wrong[^"]*)"', text) == ["wrong", "wrong wrong--error"]
 
 
 def test_what_is_missing_has_no_place_and_is_said_all_the_same(alice_client, library):
@@ -126,3 +132,19 @@ def test_the_page_needs_few_queries_whatever_ran(alice_client, page_of, a_run, d
     page_of(alice_client)
     with django_assert_max_num_queries(6):
         page_of(alice_client)
+
+
+def test_beside_the_form_stands_what_goes_on_now_and_what_one_has_just_begun(alice_client, page_of, a_run):
+    now = timezone.now()
+    a_run("db/restart.md", state="succeeded", queued_at=now - timedelta(hours=1))
+    a_run("db/restart.md", actor="bob", state="succeeded", queued_at=now)
+    mine = a_run("db/restart.md", state="failed", queued_at=now - timedelta(seconds=70))
+    theirs = a_run("db/restart.md", actor="bob", state="running", queued_at=now - timedelta(hours=2))
+    form = page_of(alice_client).partition('id="execute-heading"')[2].partition("<form")[0]
+    told = [" ".join(html.unescape(re.sub("<[^>]*>", "", one)).split()) for one in form.split("</p>")[:-1]]
+    assert told == [f"running Run #{theirs.pk} by bob, 2 h ago", f"failed Your run #{mine.pk}, 1 min ago"]
+
+
+def test_who_may_not_see_its_runs_is_told_of_none(bob_client, page_of, a_run):
+    a_run("db/restart.md", state="running")
+    assert "form__current" not in page_of(bob_client, claims=SRE)
