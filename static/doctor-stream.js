@@ -2,6 +2,7 @@
 
 export class Refused extends Error {}
 
+const UNREACHED = "The server could not be reached. Is this device offline?";
 const CUT_BY_A_PROXY = [408, 502, 504];
 
 const parsed = (block) => {
@@ -9,20 +10,28 @@ const parsed = (block) => {
   return fields.data ? { name: fields.event, ...JSON.parse(fields.data) } : null;
 };
 
-export async function read(address) {
+// In a tunnel nothing is ever answered, and nothing refused either.
+export async function ask(address, { patience = 15 } = {}) {
+  try {
+    return await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(1000 * patience) });
+  } catch {
+    throw new Refused(UNREACHED);
+  }
+}
+
+export async function read(address, options) {
   const began = performance.now();
   const found = { events: [], headers: new Headers(), isWhole: false, lumps: 0 };
   try {
-    await collect(found, address);
+    await collect(found, await ask(address, options));
   } catch (problem) {
-    if (problem instanceof Refused) throw problem; // else the connection was cut, or never opened
+    if (problem instanceof Refused) throw problem; // else the connection was cut
   }
   found.seconds = (performance.now() - began) / 1000;
   return found;
 }
 
-async function collect(found, address) {
-  const answer = await fetch(address, { cache: "no-store" });
+async function collect(found, answer) {
   found.headers = answer.headers;
   if (CUT_BY_A_PROXY.includes(answer.status)) return;
   if (!answer.ok) throw new Refused((await answer.text()).slice(0, 200) || `Answered with ${answer.status}.`);

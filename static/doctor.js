@@ -53,11 +53,12 @@ async function long() {
 
 async function lasting(name, limits) {
   show(name, { verdict: "measuring" });
+  const address = `${stream}?of=${name}&silence=${silence}`;
   const bar = item(name).querySelector("[data-progress]");
   const began = performance.now();
   bar.hidden = false;
   const timer = setInterval(() => { bar.value = (performance.now() - began) / 1000; }, 250);
-  await check(name, async () => measure.lasting(await read(`${stream}?of=${name}&silence=${silence}`), limits));
+  await check(name, async () => measure.lasting(await read(address, { patience: silence + 15 }), limits));
   clearInterval(timer);
   bar.hidden = true;
 }
@@ -66,7 +67,7 @@ function sum() {
   const count = (verdict) => page.querySelectorAll(`[data-verdict="${verdict}"]`).length;
   const [bad, note, unknown, waiting] = ["bad", "note", "unknown", "waiting"].map(count);
   const parts = [
-    bad ? `${bad} ${bad === 1 ? "thing" : "things"} to change` : "Nothing has to be changed",
+    bad ? `${bad} ${bad === 1 ? "thing" : "things"} to change` : unknown ? "Nothing to change was found" : "Nothing has to be changed",
     note && `${note} to note`,
     unknown && `${unknown} could not be measured`,
     waiting && "the silence is yet to be measured",

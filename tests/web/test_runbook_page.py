@@ -140,7 +140,7 @@ def test_beside_the_form_stands_what_goes_on_now_and_what_one_has_just_begun(ali
     a_run("db/restart.md", actor="bob", state="succeeded", queued_at=now)
     mine = a_run("db/restart.md", state="failed", queued_at=now - timedelta(seconds=70))
     theirs = a_run("db/restart.md", actor="bob", state="running", queued_at=now - timedelta(hours=2))
-    form = page_of(alice_client).partition('id="execute-heading"')[2].partition("<form")[0]
+    form = page_of(alice_client).partition('id="execute-heading">Execute</h2>')[2].partition("<form")[0]
     told = [" ".join(html.unescape(re.sub("<[^>]*>", "", one)).split()) for one in form.split("</p>")[:-1]]
     assert told == [f"running Run #{theirs.pk} by bob, 2 h ago", f"failed Your run #{mine.pk}, 1 min ago"]
 
