@@ -139,6 +139,7 @@ def _start_supervisor(run: Run, lock: int) -> int:
             "disk": settings.SCRIPT_MAX_DISK,
             "processes": settings.SCRIPT_MAX_PROCESSES,
             "user": (user.uid, user.gid, user.groups) if user else None,
+            "outputs": runbook.outputs,
             "secrets": sealing.patterns([*secrets.values(), *provided_secrets(runbook), token]),
         }
     )

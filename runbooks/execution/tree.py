@@ -12,14 +12,15 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+from runbooks.execution.supervisor.files import FOLDER, take
+
 PIECE = 1024 * 1024
 
 
 @contextlib.contextmanager
 def taken(name: str | Path, *, within: int | None = None) -> Iterator[int]:
     """The descriptor of a folder that only the server's user can enter from now on; raises OSError, for a link too."""
-    folder = _take(name, within=within)
+    folder = take(name, within=within)
     try:
         yield folder
     finally:
@@ -48,7 +49,7 @@ class _Walk:
     """
 
     def __init__(self, path: Path):
-        self.folder = _take(path)
+        self.folder = take(path)
         self.above: list[tuple[str, os.stat_result]] = []  # what each folder on the way down is called, and its parent
         self.left: list[list[str]] = [[]]  # the folders that wait in each
 
@@ -70,7 +71,7 @@ class _Walk:
             parent = os.fstat(self.folder)
             if os.stat(name, dir_fd=self.folder, follow_symlinks=False).st_dev != parent.st_dev:
                 return  # what somebody has mounted here is no more the script's than what a link leads to
-            self._go_to(_take(name, within=self.folder))
+            self._go_to(take(name, within=self.folder))
             self.above.append((name, parent))
             self.left.append([])
             self.left[-1] += _without_files(self.folder)
@@ -87,23 +88,6 @@ class _Walk:
     def _go_to(self, folder: int) -> None:
         os.close(self.folder)
         self.folder = folder
-
-
-def _take(name: str | Path, *, within: int | None = None) -> int:
-    try:
-        folder = os.open(name, FOLDER, dir_fd=within)
-    except PermissionError:
-        # The script has closed it to its own user, which is the server's: root is not refused.
-        os.chmod(name, 0o700, dir_fd=within)
-        folder = os.open(name, FOLDER, dir_fd=within)
-    try:
-        if os.geteuid() == 0:
-            os.fchown(folder, 0, os.getegid())
-        os.fchmod(folder, 0o700)
-    except OSError:
-        os.close(folder)
-        raise
-    return folder
 
 
 def _without_files(folder: int) -> list[str]:

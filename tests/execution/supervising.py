@@ -125,6 +125,7 @@ def start(
         "disk": disk,
         "processes": processes,
         "user": user,
+        "outputs": (),
     }
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

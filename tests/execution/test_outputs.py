@@ -14,6 +14,7 @@ from runbooks.execution import tree
 from runbooks.execution.outputs import keep_outputs
 from runbooks.models import Run, State
 
+PASSWORD = {"PASSWORD": "What nobody may see"}
 OUTPUTS = "Output:\n- out\n- report.txt\n"
 SHM = Path("/dev/shm")
 
@@ -49,6 +50,48 @@ def test_an_output_may_lie_in_a_folder(a_run, finish):
 def test_a_missing_output_is_a_warning(a_run, finish):
     run = finish(a_run("mkdir out", files=OUTPUTS))
     assert (run.state, run.warnings) == (State.SUCCEEDED, ["Output report.txt was not there at the end."])
+
+
+SECRET_NAMES = {
+    "opensesame": ["***"],
+    "a.opensesame.tar.gz": ["a.***.tar.gz"],
+    "opensesame/opensesame.txt": ["***/***.txt"],
+    "opensesame '***' '***2'": ["***", "***2", "***3"],
+    "b3BlbnNlc2FtZQ==": ["***=="],
+    "sesame": ["sesame"],
+}
+
+
+@pytest.mark.parametrize(("made", "names"), SECRET_NAMES.items())
+def test_no_secret_is_in_the_name_of_what_is_kept(a_run, finish, made, names):
+    script = f'mkdir out; cd out; for file in {made}; do mkdir -p "$(dirname "$file")"; echo 1 >"$file"; done'
+    run = a_run(script, files="Output: [out]", requirements=PASSWORD, values={"PASSWORD": "opensesame"})
+    run = finish(run)
+    assert kept(run) == {f"out/{name}": "1\n" for name in names}
+    count = made.count("opensesame") + made.count("b3B")
+    changed = [f"Secrets in the names of kept files were replaced by *** ({count})."] if names != ["sesame"] else []
+    assert (run.state, run.warnings) == (State.SUCCEEDED, changed)
+
+
+def test_nor_in_the_names_of_links_to_elsewhere_and_what_these_lead_to_stays(a_run, finish, tmp_path):
+    (tmp_path / "opensesame").touch()
+    script = f"mkdir out; ln -s {tmp_path} out/link; ln -s /etc out/opensesame"
+    run = finish(a_run(script, files="Output: [out]", requirements=PASSWORD, values={"PASSWORD": "opensesame"}))
+    assert (kept(run), len(run.warnings)) == ({}, 2)
+    assert (tmp_path / "opensesame").exists()
+
+
+def test_an_output_that_the_runbook_names_keeps_its_name_also_if_a_secret_is_in_it(a_run, finish):
+    script = "mkdir -m 0 deep; chmod 700 deep; echo 1 >deep/report.txt; chmod 0 deep"
+    run = a_run(script, files="Output: [deep/report.txt]", requirements=PASSWORD, values={"PASSWORD": "report"})
+    run = finish(run)
+    assert (kept(run), run.warnings) == ({"deep/report.txt": "1\n"}, [])
+
+
+def test_a_name_that_would_get_too_long_is_hidden_whole(a_run, finish):
+    script = f"mkdir out; touch out/{'x' * 250} out/{'x' * 249}"
+    run = finish(a_run(script, files="Output: [out]", requirements=PASSWORD, values={"PASSWORD": "x"}))
+    assert sorted(kept(run)) == ["out/***", "out/***2"]
 
 
 @pytest.mark.parametrize("target", ["/etc", "/etc/passwd", "../..", "report.txt", "out"])
@@ -90,8 +133,9 @@ def test_what_is_kept_is_closed_to_others(a_run, finish):
 
 
 def test_what_a_script_has_made_as_somebody_else_is_kept_as_it_is(a_run, begin, monkeypatch):
-    run = a_run("mkdir out; touch out/a; chmod 640 out/a; chmod 750 out", files="Output: [out]")
+    run = a_run("mkdir out; touch out/a; chmod 640 out/a", files="Output: [out]")
     begin(run).wait()
+    (run.work / "out").chmod(0o750)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)  # a server to which that was somebody else
     assert keep_outputs(run) == []
     modes = [oct((run.folder / "outputs" / path).stat().st_mode & 0o7777) for path in ("out", "out/a")]

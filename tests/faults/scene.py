@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import secrets
 import shutil
 import sqlite3
@@ -23,7 +22,6 @@ from tests.serving import Site
 
 from .person import Person
 
-KEPT_FILES = re.compile(rb'<section class="block" id="kept-files".*?</section>', re.DOTALL)
 REQUIREMENTS = """
 PASSWORD: {description: Typed, secret: true}
 PRIVATE_KEY: {description: Typed, type: multiline, secret: true}
@@ -101,17 +99,16 @@ class Scene:
             return database.execute(query, (run,)).fetchone()
 
     def hear(self, reader: str, said: bytes) -> None:
-        """Remember what a reader was told, but for the list of kept files, whose names are their script's own."""
-        self.heard[reader] = KEPT_FILES.sub(b"", said)
+        """Remember what a reader was told."""
+        self.heard[reader] = said
 
     def files(self) -> Iterator[tuple[Path, bytes]]:
-        """All that the server keeps, but for the files that a runbook wants kept, whose names are its script's own."""
-        for file in sorted(self.site.data.rglob("*")):
-            with contextlib.suppress(OSError):
-                if file.is_file() and "outputs" not in file.parts:
-                    yield file, file.read_bytes()
-        for file in self.site.runbooks.rglob("*"):
-            yield file, file.read_bytes()
+        """All that the server keeps: each file with its path and what is in it."""
+        for folder in (self.site.data, self.site.runbooks):
+            for file in sorted(folder.rglob("*")):
+                with contextlib.suppress(OSError):
+                    if file.is_file():
+                        yield file, os.fsencode(file.relative_to(folder)) + b"\n" + file.read_bytes()
 
 
 class Api(httpx.Client):

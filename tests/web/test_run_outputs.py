@@ -107,6 +107,13 @@ async def test_a_file_comes_as_it_is_and_is_to_be_saved(run, keep, session):
     assert headers[b"Content-Security-Policy"] == b"sandbox; default-src 'none'"
 
 
+async def test_a_file_whose_name_hides_a_secret_is_there_to_download(run, keep, session):
+    keep("out/report-***.txt")
+    (file,) = (await asyncio.to_thread(outputs.outputs_context, run))["outputs"]
+    assert file.url == f"/runs/{run.pk}/outputs/out/report-***.txt"
+    assert (await download(run, "out/report-***.txt", session))[1] == b"kept"
+
+
 async def test_an_empty_file_is_a_file(run, keep, session):
     keep("empty", b"")
     start, body = await download(run, "empty", session)

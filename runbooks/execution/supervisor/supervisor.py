@@ -8,6 +8,7 @@ import time
 from runbooks.execution.supervisor.files import is_same_file
 from runbooks.execution.supervisor.log import Log
 from runbooks.execution.supervisor.mask import Mask
+from runbooks.execution.supervisor.names import Names
 from runbooks.execution.supervisor.processes import (
     descendants,
     group,
@@ -70,6 +71,7 @@ class Supervisor:
         missing = self.log.finish(note="the script left processes behind; they were ended" if self.left_behind else "")
         if missing:
             self.warnings.append(missing)
+        self._hide_names()
         self._write_result()
 
     # Start
@@ -245,6 +247,15 @@ class Supervisor:
         if self.ending:
             return "kill" not in self.at and "kill_again" not in self.at
         return "close" not in self.at or not self._signal_group(0)
+
+    def _hide_names(self):
+        names = Names(self.mask)
+        for output in self.specification["outputs"]:
+            names.hide(self.specification["folder"], output)
+        if names.hidden:
+            self.warnings.append("Secrets in the names of kept files were replaced by *** (%d)." % names.hidden)
+        if not names.is_whole:
+            self.warnings.append("Not all names of kept files could be searched for secrets.")
 
     def _write_result(self):
         state = self.ending or ("failed" if self.code else "succeeded")
