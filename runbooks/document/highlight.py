@@ -1,7 +1,7 @@
 """Colours for a document's code, as classes; code that would take too long to colour stays plain."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 
 import pygments
@@ -11,6 +11,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 from runbooks.document.pictured import pictured
+from runbooks.document.runbook import Severity
 
 # Pygments' regular expressions take minutes for what an attacker writes, and ever more of them for more of it.
 LONGEST_HIGHLIGHTED = 10_000
@@ -47,11 +48,15 @@ class Highlighter:
         return all(len(line) <= LONGEST_LINE for line in code.split("\n"))
 
 
-def with_wrong_lines(html: str, wrong: Collection[int], *, first: int = 1) -> str:
-    """Highlighted code whose wrong lines are marked, counted from the number of the first."""
+def with_wrong_lines(html: str, wrong: Mapping[int, Severity], *, first: int = 1) -> str:
+    """Highlighted code whose wrong lines are marked, each as what it is, counted from the number of the first."""
     # Pygments ends each of its spans at the end of a line.
     lines = enumerate(html.split("\n"), first)
-    return "\n".join(f'<span class="wrong">{line}</span>' if number in wrong else line for number, line in lines)
+    return "\n".join(_marked(line, wrong[number]) if number in wrong else line for number, line in lines)
+
+
+def _marked(line: str, severity: Severity) -> str:
+    return f'<span class="wrong{" wrong--error" if severity == "error" else ""}">{line}</span>'
 
 
 def _tokens(lexer: Lexer, code: str, *, until: float) -> Iterator[tuple[object, str]]:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from markdown_it.ruler import StateBase
 from markdown_it.token import Token
 
 from runbooks.document.highlight import Highlighter, with_wrong_lines
+from runbooks.document.runbook import Severity
 
 # Deeply nested markdown takes longer than linear time, and every other request would wait for it.
 PARSE_SECONDS = 0.4
@@ -29,7 +30,7 @@ def render(
     ids: str = "doc",
     has_links: bool = False,
     below: Mapping[int, str] | None = None,
-    wrong: Collection[int] = (),
+    wrong: Mapping[int, Severity] | None = None,
 ) -> str:
     """The markdown as HTML; heading ids begin with ids, so that no heading can pose as an element of the page.
 

@@ -10,11 +10,13 @@ from django.utils.safestring import SafeString, mark_safe
 from runbooks.document.highlight import Highlighter, with_wrong_lines
 from runbooks.document.prose import Prose, prose
 from runbooks.document.render import LONGEST_RENDERED, render
-from runbooks.document.runbook import Problem, Script
+from runbooks.document.runbook import Problem, Script, Severity
 from runbooks.library import LibraryRunbook
 
 ENVIRONMENT = "Environment Requirements"
 SCRIPT = "Script"
+
+Wrong = tuple[tuple[int, Severity], ...]  # lines, each with the worst that is to say of it
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ def shown_of(runbook: LibraryRunbook, *, has_form: bool) -> dict[str, Any]:
         "documentation": _html(
             text.text,
             tuple((line, _problems_html(there)) for line, there in below.items()),
-            tuple(shown.problem.line for shown in problems),
+            _wrong(problems),
         ),
-        "script": _script(runbook.runbook.script, tuple(shown.problem.line for shown in in_script)),
+        "script": _script(runbook.runbook.script, _wrong(in_script)),
         "script_problems": in_script,
         "whole": _whole(runbook.runbook.documentation),
         "problems": [(shown, shown.number in placed) for shown in problems],
@@ -76,19 +78,27 @@ def _below(text: Prose, problems: list[Shown]) -> dict[int, list[Shown]]:
     return below
 
 
+def _wrong(problems: list[Shown]) -> Wrong:
+    """The lines with problems; one that has both a warning and an error is an error."""
+    by_line = dict.fromkeys((shown.problem.line for shown in problems), "warning")
+    by_line |= {shown.problem.line: "error" for shown in problems if shown.problem.severity == "error"}
+    return tuple(by_line.items())
+
+
 def _problems_html(problems: list[Shown]) -> str:
     return render_to_string("runbooks/_problems_here.html", {"problems": problems})
 
 
 @lru_cache(maxsize=128)
-def _html(markdown: str, below: tuple[tuple[int, str], ...], wrong: tuple[int, ...]) -> str:
-    return render(markdown, ids="doc", has_links=True, below=dict(below), wrong=wrong)
+def _html(markdown: str, below: tuple[tuple[int, str], ...], wrong: Wrong) -> str:
+    return render(markdown, ids="doc", has_links=True, below=dict(below), wrong=dict(wrong))
 
 
-def _script(script: Script | None, wrong: tuple[int, ...]) -> Code | None:
+def _script(script: Script | None, wrong: Wrong) -> Code | None:
     if script is None:
         return None
-    return code_of(script.text, script.language or "sh", tuple(line - script.line + 1 for line in wrong))
+    within = tuple((line - script.line + 1, severity) for line, severity in wrong)
+    return code_of(script.text, script.language or "sh", within)
 
 
 def _whole(text: str) -> Code | None:
@@ -97,8 +107,8 @@ def _whole(text: str) -> Code | None:
 
 
 @lru_cache(maxsize=64)
-def code_of(text: str, language: str, wrong: tuple[int, ...] = ()) -> Code:
+def code_of(text: str, language: str, wrong: Wrong = ()) -> Code:
     """The text as a page shows it; lines that are wrong are marked."""
     html = Highlighter().html(text, language)
-    marked = with_wrong_lines(html, wrong) if wrong else html
+    marked = with_wrong_lines(html, dict(wrong)) if wrong else html
     return Code(mark_safe(marked), language, text.count("\n") + (not text.endswith("\n")))  # noqa: S308 - escaped

@@ -56,7 +56,7 @@ def test_html_of_ours_stands_below_the_heading_in_its_line():
 
 
 def test_wrong_lines_of_code_are_marked_by_the_number_they_have_in_the_text():
-    html = render("a\n\n```yaml\nA: 1\nB: [\nC: 3\n```", wrong=(5,))
+    html = render("a\n\n```yaml\nA: 1\nB: [\nC: 3\n```", wrong={5: "warning"})
     marked = html.partition('<span class="wrong">')[2].split("\n")[0]
     assert "B" in marked
     assert html.count("wrong") == 1
