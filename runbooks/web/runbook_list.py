@@ -19,7 +19,9 @@ from runbooks.web.favourites import favourites_of
 from runbooks.web.runbook_search import asked_for, found
 
 MANY = 60  # runbooks: of more, the folders are folded, for nobody reads them all
+MOST_ROWS = 100  # of one folder at once: the rest of a thousand is asked for by who goes on
 MOST_FOUND = 100
+LONGEST_NUMBER = 9  # digits
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows below one heading; a folded group is asked for by its key once somebody opens it."""
+    """Rows below one heading, asked for by its key: a folded group's once somebody opens it, and further ones."""
 
     key: str
     title: str
@@ -44,6 +46,20 @@ class Group:
     rows: list[Row]
     is_folded: bool = False
     shows_folder: bool = False
+    start: int = 0  # how many rows come before those that are shown
+
+    @property
+    def end(self) -> int:
+        return min(self.start + MOST_ROWS, len(self.rows))
+
+    @property
+    def more(self) -> int:
+        """How many come next."""
+        return min(MOST_ROWS, len(self.rows) - self.end)
+
+    @property
+    def shown(self) -> list[Row]:
+        return self.rows[self.start : self.end]
 
 
 @require_safe
@@ -58,7 +74,7 @@ def runbooks(request: HttpRequest) -> HttpResponse:
     groups = _groups(rows, is_found=bool(words))
     is_fragment = request.htmx and not request.htmx.history_restore_request
     if only := request.GET.get("only"):
-        groups = [_opened(groups, only)]
+        groups = [_opened(groups, only, start=_number(request.GET.get("from", "")))]
         if is_fragment:
             return render(request, "runbooks/_rows.html", {"group": groups[0]})
     context = {
@@ -120,8 +136,12 @@ def _folder(path: str, rows: list[Row], *, is_folded: bool) -> Group:
     return Group(f"in:{path}", path.replace("/", " / "), "folder", rows, is_folded=is_folded)
 
 
-def _opened(groups: list[Group], key: str) -> Group:
+def _opened(groups: list[Group], key: str, *, start: int) -> Group:
     for group in groups:
-        if group.key == key:
-            return replace(group, is_folded=False)
+        if group.key == key and start < len(group.rows):
+            return replace(group, is_folded=False, start=start)
     raise Http404("There is no such folder, or nothing in it that is yours to see here.")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0

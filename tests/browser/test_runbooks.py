@@ -140,6 +140,34 @@ def test_many_runbooks_are_folded_until_one_opens_their_folder(visit, server):
     expect(page.get_by_role("link", name="Restart-07")).to_be_visible()
 
 
+def test_the_rest_of_a_large_folder_comes_by_keyboard(visit, server):
+    for number in range(201):
+        server.add(f"large/Patch-{number:03}.md")
+    page = visit("alice")
+    page.get_by_role("heading", name="large").click()
+    expect(names(page).filter(has_text="Patch")).to_have_count(100)
+    page.get_by_role("link", name="Show 100 more (201 in all)").press("Enter")
+    expect(names(page).filter(has_text="Patch")).to_have_count(200)
+    expect(page.get_by_role("list", name="101 to 200 of 201")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(star(page, "Patch-100")).to_be_focused()
+    page.get_by_role("link", name="Show 1 more (201 in all)").press("Enter")
+    expect(names(page).filter(has_text="Patch").last).to_have_text("Patch-200")
+
+
+def test_without_javascript_the_rest_of_a_large_folder_is_behind_links(visit, server):
+    for number in range(201):
+        server.add(f"large/Patch-{number:03}.md")
+    page = visit("plain", javascript=False)
+    page.get_by_role("heading", name="large").click()
+    page.get_by_role("link", name="Show the 201").click()
+    page.get_by_role("link", name="Show 100 more (201 in all)").click()
+    expect(names(page)).to_have_count(100)
+    expect(names(page).first).to_have_text("Patch-100")
+    page.get_by_role("link", name="Show all runbooks").click()
+    expect(page.get_by_role("link", name="Hello", exact=True)).to_be_visible()
+
+
 def test_without_javascript_search_and_stars_are_forms(visit):
     page = visit("plain", javascript=False)
     search(page).fill("hello")

@@ -1,5 +1,6 @@
 """The order of the list of runbooks, its folders, and what its search finds first."""
 
+import html
 import re
 from datetime import timedelta
 
@@ -49,7 +50,47 @@ def test_many_runbooks_are_folded_by_folder_and_each_folder_opens(alice_client, 
 def test_htmx_gets_the_rows_of_an_opened_folder_alone(alice_client, library, a_runbook):
     library.add("db/restart.md", a_runbook())
     answer = alice_client.get("/runbooks/", {"only": "in:db"}, headers={"HX-Request": "true"})
-    assert text_of(answer).startswith('<ul class="runbooks__list">')
+    assert text_of(answer).lstrip().startswith('<ul class="runbooks__list">')
+
+
+def test_a_large_folder_is_shown_in_parts_and_each_leads_to_the_next(alice_client, library, a_runbook, monkeypatch):
+    monkeypatch.setattr(runbook_list, "MOST_ROWS", 2)
+    for number in range(5):
+        library.add(f"a&b/r{number}.md", a_runbook(name=f"r{number}"))
+    shown, page = [], "/runbooks/?only=in%3Aa%26b"
+    while page:
+        answer = text_of(alice_client.get(page))
+        shown.append("".join(re.findall('class="runbooks__name" href="/runbooks/a&amp;b/([^"]+).md/"', answer)))
+        page = html.unescape("".join(re.findall('<p class="runbooks__next"><a class="button" href="([^"]+)"', answer)))
+    assert shown == ["r0r1", "r2r3", "r4"]
+
+
+def test_what_is_in_no_folder_is_shown_in_parts_too(alice_client, library, a_runbook, monkeypatch):
+    monkeypatch.setattr(runbook_list, "MOST_ROWS", 2)
+    for path in ("r0.md", "r1.md", "r2.md", "db/r3.md"):
+        library.add(path, a_runbook(name=path.rpartition("/")[2][:-3]))
+    assert listed(alice_client) == ["r0.md", "r1.md", "db/r3.md"]
+    assert "Show 1 more (3 in all)</a>" in text_of(alice_client.get("/runbooks/"))
+    assert listed(alice_client, only="top", **{"from": "2"}) == ["r2.md"]
+
+
+def test_a_thousand_runbooks_in_a_folder_are_a_page_of_less_than_100_kb(alice_client, library, a_runbook):
+    for number in range(1000):
+        library.add(f"fleet/restart-{number}.md", a_runbook(name=f"restart-{number}"))
+    for query in ({}, {"only": "in:fleet"}, {"q": "restart"}):
+        assert len(alice_client.get("/runbooks/", query).content) < 100_000
+
+
+@pytest.mark.parametrize("start", ["-1", "x", "", "٣", "1e9", "9" * 5000, "\0"])
+def test_a_part_that_begins_at_no_number_is_the_first(alice_client, library, a_runbook, start):
+    library.add("db/restart.md", a_runbook())
+    assert listed(alice_client, only="in:db", **{"from": start}) == ["db/restart.md"]
+
+
+@pytest.mark.parametrize("start", ["1", "999999999"])
+def test_a_part_beyond_the_last_is_not_found(alice_client, library, a_runbook, start):
+    library.add("db/restart.md", a_runbook())
+    assert alice_client.get("/runbooks/", {"only": "in:db", "from": start}).status_code == 404
 
 
 @pytest.mark.parametrize("only", ["in:nowhere", "x", "in:", "\0"])
