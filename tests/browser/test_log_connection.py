@@ -1,6 +1,8 @@
 """No news and no connection never look the same, and a tab that nobody looks at misses nothing."""
 
 import re
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,17 @@ window.Notification = class extends EventTarget {
 @pytest.fixture
 def stop(tmp_path: Path) -> Path:
     return tmp_path / "stop"
+
+
+@pytest.fixture
+def stall(server) -> Iterator[Callable[[bool], None]]:
+    """Has the server answer nothing while its connections stay, as on a machine that hangs."""
+
+    def stall(is_stalled: bool) -> None:
+        server.process.send_signal(signal.SIGSTOP if is_stalled else signal.SIGCONT)
+
+    yield stall
+    stall(False)
 
 
 def go(page: Page, seconds: int) -> None:
@@ -78,6 +91,49 @@ def test_a_stream_that_says_nothing_at_all_counts_as_lost_and_is_opened_anew(vis
     resumed = opened[0].headers.get("last-event-id") or opened[0].url.rpartition("after=")[2]
     assert int(resumed) == PREFIX + len("begun\n")
     expect(lines(page)).to_have_text(["begun"])
+
+
+def test_no_word_from_the_server_is_told_from_no_output_and_then_from_a_connection(visit, add_runbook, stop, stall):
+    add_runbook("Stalled", requirements=STOP, script=SILENT)
+    page = visit("alice", allowed=["/events/", "/static/favicon", "htmx:sse:error"])
+    page.clock.install()
+    execute(page, "Stalled", STOP=stop)
+    expect(line(page, "begun")).to_be_visible()
+    expect(connection(page)).to_have_text(re.compile("live"))
+    stall(True)
+    go(page, 14)
+    expect(connection(page)).to_have_text(re.compile(r"live · nothing heard for [12]\d s"))
+    expect(connection(page).get_by_role("status")).to_have_text("live")
+    go(page, 12)
+    expect(connection(page)).to_have_text(re.compile("connection lost"))
+    go(page, 8)
+    expect(connection(page)).to_have_text(re.compile(r"connection lost, trying now, for \d+ s"))
+    expect(connection(page).get_by_role("status")).to_have_text("connection lost")
+    stall(False)
+    expect(connection(page)).to_have_text(re.compile(r"live · no output for \d\d s"))
+    stop.touch()
+    expect(connection(page)).to_have_text(re.compile("ended: succeeded"))
+
+
+def test_the_tab_warns_while_nobody_knows_how_it_goes_on(visit, add_runbook, stop, stall):
+    add_runbook("Unknown", requirements=STOP, script=SILENT)
+    page = visit("alice", allowed=["/events/", "/static/favicon", "htmx:sse:error"])
+    page.clock.install()
+    number = execute(page, "Unknown", STOP=stop)
+    icon = page.locator("link[rel=icon]")
+    expect(page).to_have_title(re.compile(f"^▶ .*#{number}"))
+    expect(connection(page)).to_have_text(re.compile("live"))
+    stall(True)
+    go(page, 27)
+    expect(connection(page)).to_have_text(re.compile("connection lost"))
+    expect(page).to_have_title(re.compile(f"^⚠ .*#{number}"))
+    expect(icon).to_have_attribute("href", re.compile("favicon-ended"))
+    stall(False)
+    go(page, 8)
+    expect(page).to_have_title(re.compile(f"^▶ .*#{number}"))
+    expect(icon).to_have_attribute("href", re.compile("favicon-running"))
+    stop.touch()
+    expect(page).to_have_title(re.compile(f"^✓ .*#{number}"))
 
 
 def test_a_tab_in_the_background_comes_back_with_nothing_missing(visit, server, add_runbook, stop):

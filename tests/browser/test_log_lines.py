@@ -1,14 +1,21 @@
 """A line or a range of the log has an address, and can be copied as the script printed it."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+
+from tests.processes import until
 
 from .pages import execute, line, state
 
 pytestmark = pytest.mark.browser
 
+SCROLL = "(by) => { document.querySelector('[role=log]').scrollTop += by; }"
+# As in a browser that keeps no place by itself.
+NO_ANCHORS = "() => { document.querySelector('[role=log]').style.overflowAnchor = 'none'; }"
 MARKED = ".log__line--marked .log__text"
 
 
@@ -104,6 +111,63 @@ def test_the_keys_of_the_log_leave_other_fields_alone(log):
     log.keyboard.press("Escape")
     expect(field).to_have_value("")
     expect(log.get_by_role("log")).to_be_focused()
+
+
+@pytest.fixture
+def growing(visit, add_runbook, tmp_path) -> Iterator[tuple[Page, Path]]:
+    """The page of a run that has printed 9,990 lines of all lengths, and the file after which it prints 20 more."""
+    more = tmp_path / "more"
+    each = 'printf "line %d %0$((n % 150 + 1))d\\n" "$n" 0'
+    script = f"""for n in $(seq 9990); do {each}; done
+until [ -e "$MORE" ]; do sleep 0.05; done
+for n in $(seq 9991 10010); do {each}; done"""
+    add_runbook("Growing", requirements={"MORE": "the file after which it goes on"}, script=script)
+    page = visit("alice")
+    execute(page, "Growing", MORE=more)
+    expect(number(page, 9990)).to_be_visible()
+    yield page, more
+    more.touch()
+
+
+def width(number: Locator) -> float:
+    return number.bounding_box()["width"]
+
+
+def start(page: Page, line: int) -> float:
+    """Where the text of this line starts."""
+    return page.locator(f"#L{line} .log__text").bounding_box()["x"]
+
+
+def scrolled(page: Page, line: int) -> float:
+    """How far this line is below the upper edge of the log."""
+    return page.locator(f"#L{line}").bounding_box()["y"] - page.get_by_role("log").bounding_box()["y"]
+
+
+@pytest.mark.parametrize("window", [1280, 390])
+def test_the_numbers_get_the_room_of_another_digit_while_the_log_grows(growing, window):
+    page, more = growing
+    page.set_viewport_size({"width": window, "height": 900})
+    was = width(number(page, 9990))
+    more.touch()
+    expect(number(page, 10010)).to_be_visible()
+    last = number(page, 10010)
+    assert was < width(last) < was * 1.5
+    assert last.evaluate("(link) => link.scrollWidth <= link.clientWidth")
+    assert start(page, 9995) == start(page, 10010)
+
+
+def test_what_somebody_reads_above_stays_where_it_is_then(growing):
+    page, more = growing
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.get_by_role("log").press("Home")
+    expect(number(page, 1)).to_be_in_viewport()
+    # The first line that is seen: those below it get more rows as their text gets less room.
+    until(lambda: abs(scrolled(page, 140)) < 2 or page.evaluate(SCROLL, scrolled(page, 140)))
+    page.evaluate(NO_ANCHORS)
+    was, place = width(number(page, 140)), scrolled(page, 140)
+    more.touch()
+    until(lambda: width(number(page, 140)) > was)
+    assert abs(scrolled(page, 140) - place) <= 1
 
 
 def test_without_javascript_each_line_is_within_reach_by_links(log, visit):
