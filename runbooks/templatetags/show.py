@@ -30,6 +30,12 @@ def runbook_name(path: str) -> str:
 
 
 @register.filter
+def breakable(variable: str) -> SafeString:
+    """The name of a variable, which may go on in the next line after each underscore."""
+    return mark_safe(escape(variable).replace("_", "_<wbr>"))  # noqa: S308 - escaped
+
+
+@register.filter
 def runs_linked(sentence: str) -> SafeString:
     """A sentence in which #7 is a link to that run."""
     # What escaping makes of a character, such as &#x27;, is no number of a run.

@@ -67,6 +67,12 @@ def test_a_form_that_nobody_has_filled_in_has_the_defaults(alice_client, runbook
     assert "of last time" not in page
 
 
+def test_a_long_name_goes_on_in_the_next_line_after_an_underscore_alone(alice_client, runbook):
+    runbook({"ZONE_OF_THE_PRIMARY": "where it is now"})
+    assert '<label class="field__label" for="field-ZONE_OF_THE_PRIMARY">' in page_of(alice_client)
+    assert ">ZONE_<wbr>OF_<wbr>THE_<wbr>PRIMARY</label>" in page_of(alice_client)
+
+
 def test_the_next_form_has_ones_own_values_of_last_time_and_says_so(alice_client, earlier):
     run = earlier()
     page = page_of(alice_client)
