@@ -27,10 +27,11 @@ BUNDLES = {
         *("what-ran.css", "script.css", "code.css"),
     ),
     "run-page.js": (
-        *("elapsed.js", "once.js", "copy.js", "focus-after.js"),
+        *("elapsed.js", "once.js", "copy.js", "focus-after.js", "run-state.js"),
         *("log.js", "log-stream.js", "log-follow.js", "log-scroll.js", "log-times.js", "log-view.js"),
         *("log-marks.js", "log-hits.js", "log-search.js", "log-select.js", "log-copy.js", "log-keys.js"),
-        *("log-news.js", "connection-said.js", "connection.js", "notify.js", "tab.js"),
+        *("log-news.js", "connection-said.js", "connection.js", "connection-turns.js"),
+        *("notify.js", "tab.js"),
     ),
 }
 KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}

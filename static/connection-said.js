@@ -5,8 +5,15 @@
   if (!place) return;
 
   const QUIET = 10_000; // milliseconds after which "no output" is worth a word
-  const DEAF = 12_000; // the server says something every 10 s: now it may be the connection, and no more the script
-  const WORDS = { connecting: "connecting", live: "live", lost: "connection lost", silent: "the server does not answer" };
+  const DEAF = 8000; // the server says something every 5 s: now it may be the connection, and no more the script
+  const SLOW = 3000; // after which one wonders whether it connects at all
+  const WORDS = {
+    connecting: "connecting",
+    live: "live",
+    lost: "connection lost",
+    silent: "the server does not answer",
+    resting: "paused while other windows are live: click here to go on",
+  };
   const said = place.querySelector("[data-connection-said]"); // a live region: changes of state alone
   const counted = place.querySelector("[data-connection-counted]");
   const doctor = place.querySelector("[data-connection-doctor]"); // for who loses it again and again
@@ -22,6 +29,7 @@
     nextAt = 0; // when it is tried again
     lostAt = 0;
     heardAt = Date.now();
+    beganAt = Date.now();
     outputAt = Date.now() - 1000 * (Number(place.dataset.silent) || 0); // the server's seconds, for clocks differ
 
     get isLost() { return ["lost", "silent"].includes(this.state); }
@@ -30,6 +38,7 @@
     be(next, text = WORDS[next]) {
       if (next === "lost" && this.state === "live") doctor.hidden = ++losses < 2;
       if (!this.isLost) this.lostAt = Date.now();
+      if (this.state !== next) this.beganAt = Date.now();
       this.state = next;
       place.dataset.connection = next;
       if (said.textContent !== text) said.textContent = text;
@@ -51,13 +60,18 @@
     count() {
       const now = Date.now();
       const isQuiet = this.state === "live" && now - this.outputAt >= QUIET;
-      counted.textContent = this.isLost ? this.#trying(now) : isQuiet ? this.#quiet(now) : "";
+      counted.textContent = this.isLost ? this.#trying(now) : isQuiet ? this.#quiet(now) : this.#connecting(now);
       place.dataset.isQuiet = isQuiet;
+      place.dataset.isDeaf = this.state === "live" && now - this.heardAt >= DEAF;
+    }
+
+    #connecting(now) {
+      return this.state === "connecting" && now - this.beganAt > SLOW ? ` · for ${seconds(now - this.beganAt)}` : "";
     }
 
     #trying(now) {
-      if (this.nextAt > now) return `, next try in ${seconds(this.nextAt - now)}`;
-      return `, trying now, for ${seconds(now - this.lostAt)}`;
+      if (this.nextAt > now) return ` · next try in ${seconds(this.nextAt - now)}`;
+      return ` · trying now, for ${seconds(now - this.lostAt)}`;
     }
 
     #quiet(now) {

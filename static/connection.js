@@ -4,10 +4,11 @@
   const connection = window.runbookweb?.connection;
   if (!stream || !connection) return;
 
-  const DEAD = 25_000; // milliseconds: the server says something every 10 s, if only ping
+  const DEAD = 14_000; // milliseconds: the server says something every 5 s, if only ping
   const SLOWEST = 5000;
   let failures = 0;
   let lastId = "";
+  let isResting = document.hidden; // has no stream on purpose: the extension rests only what it has once begun
 
   function fail(status) {
     if (connection.isOver) return;
@@ -30,11 +31,25 @@
     if (connection.state !== "live" && !connection.isOver) connection.be("live");
   }
 
+  function rest() {
+    isResting = true;
+    connection.be("resting");
+    stream._htmx?.sse?.reader?.cancel();
+  }
+
+  function resume() {
+    connection.heardAt = Date.now();
+    if (!isResting || connection.isOver) return;
+    isResting = false;
+    connection.be("connecting");
+    htmx.trigger(stream, "connect");
+  }
+
   // Half-open, as after a sleep or behind a box that forgets: nothing would ever come, and no error either.
   function watch() {
     connection.count();
     const source = stream._htmx?.sse;
-    if (!source || connection.isOver || document.hidden || Date.now() - connection.heardAt < DEAD) return;
+    if (!source || isResting || connection.isOver || document.hidden || Date.now() - connection.heardAt < DEAD) return;
     connection.heardAt = Date.now();
     fail();
     if (source.reader) source.reader.cancel();
@@ -42,14 +57,15 @@
   }
 
   function again() {
-    if (!connection.isOver) setTimeout(() => htmx.trigger(stream, "connect"), delay());
+    if (!connection.isOver && !isResting) setTimeout(() => htmx.trigger(stream, "connect"), delay());
   }
 
   stream.addEventListener("htmx:config:request", ({ detail }) => {
     if (lastId) detail.ctx.request.headers["Last-Event-ID"] = lastId;
   });
+  stream.addEventListener("htmx:before:request", (event) => { if (isResting) event.preventDefault(); });
   stream.addEventListener("htmx:before:sse:connection", (event) => {
-    if (connection.isOver) return event.preventDefault();
+    if (connection.isOver || (isResting && event.detail.connection.attempt)) return event.preventDefault();
     const { attempt, config } = event.detail.connection;
     if (!attempt || document.hidden) return;
     connection.nextAt = Math.max(connection.nextAt, Date.now() + config.reconnectDelay);
@@ -58,6 +74,7 @@
   stream.addEventListener("htmx:after:sse:connection", ({ detail: { connection: { config } } }) => {
     failures = 0;
     connection.heardAt = Date.now();
+    if (isResting) return setTimeout(rest); // told to while it was being opened: it has something to cancel then
     connection.be("live");
     config.reconnectJitter = 0;
     config.reconnectDelay = config.reconnectMaxDelay = delay();
@@ -76,14 +93,16 @@
   });
   // The extension reconnects what was connected once; that first time, and what was given up, is ours to repeat.
   stream.addEventListener("htmx:finally:request", ({ detail }) => {
-    if (stream._htmx?.sse) return;
+    if (stream._htmx?.sse || isResting) return;
     fail(detail.ctx.response?.status);
     again();
     connection.count();
   });
   stream.addEventListener("htmx:sse:close", ({ detail }) => { if (detail.reason !== "message") again(); });
-  document.addEventListener("visibilitychange", () => { connection.heardAt = Date.now(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) resume(); });
+  stream.addEventListener("rest", rest); // connection-turns.js knows when
+  stream.addEventListener("resume", resume);
   setInterval(watch, 1000);
   addEventListener("online", () => stream._htmx?.sse?.delayCanceller?.());
-  connection.be("connecting");
+  connection.be(isResting ? "resting" : "connecting");
 })();

@@ -67,7 +67,9 @@
   panel.addEventListener("log:shown", remember); // a line near the end that was gone to is no wish to follow
   panel.addEventListener("log:lines", plan);
   panel.addEventListener("log:tail", plan);
-  new ResizeObserver(plan).observe(scroller);
+  // Some browsers lay new lines out a frame later: what was the end then is not the end.
+  const sizes = new ResizeObserver(plan);
+  for (const part of [scroller, panel.querySelector("[data-log-chunks]")]) sizes.observe(part);
   log.isFollowing = log.hasTail && !location.hash.startsWith("#L");
   look();
 })();

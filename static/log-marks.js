@@ -1,14 +1,14 @@
 // Marks the hits of the search in the lines that are shown: the browser paints them, and no line is changed for it.
 (() => {
   const log = window.runbookweb?.log;
-  if (!log || !window.CSS?.highlights) return;
+  if (!log) return;
 
   const { panel } = log;
-  const all = new Highlight();
-  const current = new Highlight();
+  // A browser that cannot paint them still marks the line of the current one.
+  const [all, current] = window.Highlight ? [new Highlight(), new Highlight()] : [new Set(), new Set()];
   current.priority = 1;
-  CSS.highlights.set("log-hit", all);
-  CSS.highlights.set("log-current", current);
+  CSS.highlights?.set("log-hit", all);
+  CSS.highlights?.set("log-current", current);
   let found = { query: "", lines: [] };
   let row = null;
   let waiting = [];

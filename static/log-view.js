@@ -17,12 +17,8 @@
   }
 
   function remember() {
-    const chosen = { times: panel.dataset.times, wrap: panel.dataset.wrap === "true" };
-    try {
-      localStorage.setItem("runbookweb.log", JSON.stringify(chosen));
-    } catch {
-      // Without a storage it holds for this page.
-    }
+    const { times, wrap } = panel.dataset;
+    window.runbookweb.keep("runbookweb_log", `${times}.${wrap === "true" ? "wrap" : "nowrap"}`);
   }
 
   // Not remembered for other runs: there, missing output would look like no output.

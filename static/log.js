@@ -24,7 +24,9 @@
       this.first = head ? firstOf(head) : 1;
       this.last = foot ? lastOf(foot) : 0;
       this.tail = Math.max(this.last, Number(panel.dataset.tail));
-      for (const chunk of this.chunks) this.#rows += chunk.children.length;
+      for (const chunk of this.chunks) this.#count(chunk);
+      panel.dataset.times ||= matchMedia("(max-width: 40rem)").matches ? "none" : "absolute"; // as log.css has it so far
+      panel.dataset.isScripted = "";
     }
 
     get chunks() { return [...this.#box.children]; }
@@ -126,10 +128,10 @@
 
     // The numbers' column is as wide as the last one needs it.
     #grow(tail) {
-      const [was, digits] = [String(this.tail).length, String(tail).length];
+      const digits = String(tail).length;
       this.tail = Math.max(this.tail, tail);
-      if (digits <= Math.max(was, 4)) return;
-      const widen = () => panel.style.setProperty("--log-digits", `${digits}ch`);
+      if (digits <= Number(panel.dataset.digits)) return;
+      const widen = () => { panel.dataset.digits = digits; };
       this.isFollowing ? widen() : this.keep(widen);
     }
 
@@ -180,9 +182,15 @@
         const isWanted = panel.dataset.only !== "stderr" || row.matches(".log__line--stderr");
         if (!isWanted || !isNew(this.number(row))) row.remove();
       }
-      chunk.dataset.lines = chunk.children.length;
-      this.#rows += chunk.children.length;
+      this.#count(chunk);
       return chunk.children.length > 0;
+    }
+
+    // A chunk that is out of sight is not laid out: how high it is must be told, or there would be nothing to scroll.
+    #count(chunk) {
+      const { length } = chunk.children;
+      this.#rows += length;
+      chunk.style.setProperty("--log-lines", length);
     }
 
     #arrived(parts) {

@@ -3,7 +3,7 @@
   const tab = document.querySelector("[data-tab]");
   if (!tab) return;
 
-  const EVERY = 10_000; // milliseconds; a hidden tab has no stream
+  const EVERY = 10_000; // milliseconds; a hidden tab has no stream, nor has one that rests
   const MARKS = {
     queued: "⏸", running: "▶", succeeded: "✓", failed: "✗", timed_out: "⧗", cancelled: "■", lost: "?", refused: "⊘",
   };
@@ -11,6 +11,7 @@
   const icon = document.querySelector("link[rel=icon]");
   let shown = "";
   let isCutOff = false;
+  let isResting = false;
 
   const isActive = () => ["queued", "running"].includes(shown);
   const stage = (state) => ({ "": 0, queued: 1, running: 2 })[state] ?? 3; // the last: an end is final
@@ -35,6 +36,7 @@
   }
 
   function cutOff(state) {
+    isResting = state === "resting";
     isCutOff = ["lost", "silent", "signed-out", "refused"].includes(state);
     if (shown) paint();
   }
@@ -42,7 +44,7 @@
   const look = () => show(document.getElementById("run-state"));
 
   async function ask() {
-    if (!document.hidden || !isActive()) return;
+    if (!(document.hidden || isResting) || !isActive()) return;
     const response = await fetch(tab.dataset.tab).catch(() => null);
     if (!response?.ok) return;
     show(new DOMParser().parseFromString(await response.text(), "text/html").getElementById("run-state"));

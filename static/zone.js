@@ -25,9 +25,15 @@
     }
   };
 
+  // For the next page, and for a year.
+  const keep = (name, value) => {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  };
+
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `runbookweb_zone=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  keep("runbookweb_zone", zone);
+  window.runbookweb = { ...window.runbookweb, keep };
   show(document);
   // What a stream brings is the same for all who watch, and in UTC.
   document.addEventListener("htmx:before:swap", (event) => {

@@ -18,7 +18,7 @@ from runbooks.threads import in_thread
 from runbooks.web import doctor, log_fragments, outputs, state_fragments, watchers
 
 SOME = 16 * 1024  # bytes that come at once to who may be far behind
-PING = 10.0  # seconds of silence after which a proxy might think that nobody is there
+PING = 5.0  # seconds of silence after which a page or a proxy might think that nobody is there
 # What a browser swaps in without a hitch: a burst of lines, and lines a second; each message counts for some more.
 BURST, RATE, MESSAGE = 5000, 10_000, 50
 

@@ -19,7 +19,7 @@ from runbooks.output.stream import Refusal, Stream
 from runbooks.web.doctor_checks import CHECKS, LONG
 
 LINES, PAUSE = 15, 0.2  # what a script prints that prints five lines a second, for three seconds
-PING = 10.0  # seconds, as between the pings of a run's page
+PING = 5.0  # seconds, as between the pings of a run's page
 LONGEST = 60
 MOST = 4  # streams of one person at once: a page has three, and a slow network may not have ended those before
 

@@ -101,7 +101,7 @@ CHECKS = (
         "A long silence is not cut",
         good="A connection on which nothing comes for that long stays open.",
         note="Something cuts connections that are silent for that long. Streams here are never silent for more than "
-        "ten seconds, so no run is affected; a longer time-out costs nothing.",
+        "five seconds, so no run is affected; a longer time-out costs nothing.",
         bad="Something cuts a connection on which nothing comes for so short a time: a proxy's read time-out. Pages "
         "then lose their stream again and again; they come back by themselves, with nothing missing, but late.",
         change=PATIENT,
@@ -109,8 +109,8 @@ CHECKS = (
     Check(
         "pings",
         "A quiet run stays connected",
-        good="What the server sends every ten seconds keeps the stream open.",
-        bad="The stream is cut although the server sends something every ten seconds. Give the proxy a longer "
+        good="What the server sends every five seconds keeps the stream open.",
+        bad="The stream is cut although the server sends something every five seconds. Give the proxy a longer "
         "read time-out.",
         change=PATIENT,
     ),

@@ -157,8 +157,7 @@ def _chunks(rows: Mapping[int, str]) -> str:
 
 def chunk(rows: list[str], *, first: int, last: int) -> str:
     """Rows in a wrapper, which says what lines it covers."""
-    lines = f'data-lines="{len(rows)}" data-first="{first}" data-last="{last}"'
-    return f'<div class="log__chunk" {lines}>{"".join(rows)}</div>'
+    return f'<div class="log__chunk" data-first="{first}" data-last="{last}">{"".join(rows)}</div>'
 
 
 def _cut(data: bytes) -> int:

@@ -10,6 +10,7 @@ from runbooks.access.identify import signed_in
 from runbooks.execution import control
 from runbooks.models import Run
 from runbooks.web import log_fragments, outputs, state_fragments, what_ran
+from runbooks.web.log_settings import log_settings
 from runbooks.web.note_form import note_context
 
 
@@ -23,6 +24,7 @@ def run_page(request: HttpRequest, run: Run, *, status: int = 200, **note: str) 
     """The whole page; of a note that could not be saved, what was typed and what the problem is."""
     context = state_fragments.state_context(request.actor, run) | {"grace": control.GRACE}
     context |= log_fragments.log_context(run, line=request.GET.get("line", ""))
+    context["log_settings"] = log_settings(request, count=context["window"].count)
     context |= outputs.outputs_context(run) | what_ran.what_ran_context(run) | note_context(run) | note
     return render(request, "runs/run.html", context, status=status)
 

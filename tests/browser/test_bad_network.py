@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
-from .pages import TICKING, execute, line, open_runbook, state
+from .pages import TICKING, cancel, connection, execute, line, open_runbook, state
 
 pytestmark = pytest.mark.browser
 
@@ -39,6 +39,26 @@ def test_a_press_whose_answer_is_long_in_coming_says_so(visit, add_runbook, tmp_
     expect(trouble(page)).to_be_empty()
 
 
+def test_an_answer_that_the_end_has_overtaken_changes_nothing(visit, add_runbook, tmp_path):
+    slow = "trap 'until [ -e \"$STOP\" ]; do sleep 0.05; done; exit 3' TERM; echo begun; while :; do sleep 0.05; done"
+    add_runbook("Overtaken", requirements=STOP, script=slow)
+    page = visit("alice")
+    execute(page, "Overtaken", STOP=tmp_path / "stop")
+    expect(line(page, "begun")).to_be_visible()
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/cancellation/", lambda route: held.append((route, route.fetch())))
+    cancel(page)
+    expect(page.get_by_text("alice asked to end it.")).to_be_visible()
+    (tmp_path / "stop").touch()
+    expect(state(page)).to_have_text("cancelled")
+    (route, answer), *_ = held
+    assert 'data-active="true"' in answer.text()
+    with page.expect_event("requestfinished"):
+        route.fulfill(response=answer)
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    expect(state(page)).to_have_text("cancelled")
+
+
 def test_what_could_not_be_reached_is_forgotten_when_the_network_is_back(visit):
     page = visit("alice", allowed=FAILING)
     page.goto("/runbooks/")
@@ -47,6 +67,18 @@ def test_what_could_not_be_reached_is_forgotten_when_the_network_is_back(visit):
     expect(trouble(page)).to_contain_text("cannot be reached")
     go_offline(page, is_offline=False)
     expect(trouble(page)).to_be_empty()
+
+
+def test_a_page_whose_scripts_do_not_come_says_that_it_is_not_live(visit, add_runbook, tmp_path):
+    add_runbook("Scriptless", requirements=STOP, script=TICKING)
+    page = visit("alice", allowed=FAILING)
+    page.route("**/run-page.js*", lambda route: route.abort())
+    execute(page, "Scriptless", STOP=tmp_path / "stop")
+    expect(connection(page)).to_contain_text(
+        "as of when this page was opened: reload it to see more", use_inner_text=True
+    )
+    expect(line(page, "line 1")).to_be_visible()
+    (tmp_path / "stop").touch()
 
 
 def test_after_the_browsers_stop_execute_works_again(visit, add_runbook):

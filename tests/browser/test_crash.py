@@ -27,7 +27,7 @@ def test_a_server_killed_in_the_middle_loses_neither_the_run_nor_a_line(visit, s
     number = execute(page, "Survivor")
     expect(line(page, "line 30")).to_be_attached()
     server.kill()
-    expect(connection(page)).to_have_text(re.compile(r"connection lost, next try in \d s"))
+    expect(connection(page)).to_have_text(re.compile(r"connection lost · next try in \d s"))
     server.start()
     expect(connection(page)).not_to_contain_text("next try")
     expect(state(page)).to_have_text("succeeded")

@@ -46,6 +46,19 @@ def test_the_log_follows_its_end_until_the_reader_scrolls_up(visit, add_runbook,
     expect(line(page, "line 250")).to_be_in_viewport()
 
 
+def test_lines_that_get_their_height_late_are_followed_too(visit, add_runbook, tmp_path: Path):
+    """As in browsers that lay new lines out a frame after they have come."""
+    add_runbook("Late", requirements={"FOLDER": "where the test makes files"}, script=BATCHES)
+    page = visit("alice")
+    execute(page, "Late", FOLDER=tmp_path)
+    expect(line(page, "line 100")).to_be_in_viewport()
+    page.evaluate("document.getElementById('L50').style.height = '1000px'")
+    expect(line(page, "line 100")).to_be_in_viewport()
+    for number in (1, 2, 3):
+        (tmp_path / str(number)).touch()
+    expect(state(page)).to_have_text("succeeded")
+
+
 def test_a_reader_can_scroll_up_while_lines_come_quickly(visit, add_runbook, tmp_path: Path):
     script = TICKING.replace("0.05", "0.01")
     add_runbook("Quick", requirements={"STOP": "the file that ends it"}, script=script)

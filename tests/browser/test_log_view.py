@@ -118,3 +118,15 @@ def test_only_stderr_goes_on_live_and_leaves_no_gap_behind(visit, add_runbook, t
     expect(lines(page).filter(has_text=re.compile("^line 1$"))).to_be_attached()
     held = page.evaluate("[...document.querySelectorAll('.log__line')].map((row) => Number(row.id.slice(1)))")
     assert held == list(range(1, len(held) + 1))
+
+
+def test_without_wrapping_the_number_stays_in_sight_however_far_one_reads_to_the_right(visit, add_runbook):
+    add_runbook("Wide", script="printf '%01000d\\n' 7; echo error >&2")
+    page = visit("alice")
+    execute(page, "Wide")
+    expect(state(page)).to_have_text("succeeded")
+    choose(page, "Wrap")
+    page.get_by_role("log").evaluate("(log) => { log.scrollLeft = 2000; }")
+    expect(page.locator("#L1 .log__text")).to_be_in_viewport()
+    for number in ("1", "2"):
+        expect(page.get_by_role("log").get_by_role("link", name=number, exact=True)).to_be_in_viewport()

@@ -92,6 +92,24 @@ def test_scrolling_up_loads_what_was_before_and_leaves_the_reader_where_they_are
     assert is_a_range(numbers(page))
 
 
+def test_each_part_that_is_out_of_sight_is_as_high_as_its_lines(visit, add_runbook):
+    """Some browsers cannot read its height from an attribute: there would be nothing to scroll."""
+    add_runbook("High", script="seq -f 'line %g' 1 20000")
+    page = visit("alice")
+    execute(page, "High")
+    expect(state(page)).to_have_text("succeeded")
+    page.goto(f"{page.url}#L10000")
+    expect(line(page, "line 10000")).to_be_in_viewport()
+    first = numbers(page)[0]
+    page.locator(f"#L{first + 3}").scroll_into_view_if_needed()
+    expect(page.locator(f"#L{first - 1}")).to_be_attached()
+    told = page.locator(".log__chunk").evaluate_all(
+        "(parts) => parts.map((part) => [part.style.getPropertyValue('--log-lines'), String(part.children.length)])"
+    )
+    assert len(told) > 1
+    assert all(lines == rows for lines, rows in told)
+
+
 def test_live_lines_join_on_without_a_gap_wherever_the_reader_is(visit, add_runbook, tmp_path: Path):
     add_runbook("Joined", requirements=FOLDER, script=BATCHES, language="python")
     page = visit("alice")

@@ -70,6 +70,7 @@ def test_a_note_is_added_while_the_log_goes_on(visit, add_runbook, tmp_path: Pat
     run = execute(page, "Noted", STOP=tmp_path / "stop")
     first = line(page, "line 1").element_handle()
     page.get_by_text("Add a note").click()
+    expect(page.get_by_label("Note for whoever looks")).to_be_focused()
     page.get_by_label("Note for whoever looks").fill("It ticks.\nLet it.")
     button(page, "Save the note").click()
     expect(page.get_by_role("region", name="Note").locator(".note__text")).to_have_text("It ticks.\nLet it.")
