@@ -69,6 +69,20 @@ def test_what_could_not_be_reached_is_forgotten_when_the_network_is_back(visit):
     expect(trouble(page)).to_be_empty()
 
 
+def test_what_is_typed_before_the_scripts_come_is_searched_for(visit, add_runbook):
+    add_runbook("Early-bird")
+    page = visit("alice")
+    held: list[Route] = []
+    page.route("**/*.js*", lambda route: held.append(route))
+    page.goto("/runbooks/", wait_until="commit")
+    page.get_by_role("searchbox", name="Search runbooks").fill("early-b")
+    expect(page.get_by_role("link", name="Hello", exact=True)).to_be_visible()
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("status").filter(has_text="1 runbook with “early-b”")).to_be_visible()
+    expect(page.get_by_role("link", name="Hello", exact=True)).to_have_count(0)
+
+
 def test_a_page_whose_scripts_do_not_come_says_that_it_is_not_live(visit, add_runbook, tmp_path):
     add_runbook("Scriptless", requirements=STOP, script=TICKING)
     page = visit("alice", allowed=FAILING)
