@@ -11,23 +11,26 @@
   const id = Math.random();
   const others = new Map(); // when each was looked at last, of those that have a stream
   let lookedAt = 0;
+  let isHolding = false;
 
-  const hasStream = () => lookedAt > 0 && !document.hidden && !connection.isOver;
+  const hasStream = () => isHolding && !document.hidden && !connection.isOver;
   const tell = (kind) => channel.postMessage({ kind, id, lookedAt });
 
-  function take() {
+  function take(at = Date.now()) {
     if (document.hidden || connection.isOver) return;
-    lookedAt = Date.now();
+    lookedAt = at;
+    isHolding = true;
     tell("taken");
     stream.dispatchEvent(new CustomEvent("resume"));
   }
 
   function leave() {
-    if (lookedAt) tell("left");
-    lookedAt = 0;
+    if (isHolding) tell("left");
+    isHolding = false;
   }
 
   channel.addEventListener("message", ({ data }) => {
+    if (data.kind === "asked") return hasStream() && tell("held");
     if (data.kind === "left") return others.delete(data.id);
     others.set(data.id, data.lookedAt);
     if (!hasStream()) return;
@@ -39,7 +42,15 @@
 
   document.addEventListener("visibilitychange", () => { document.hidden ? leave() : take(); });
   document.addEventListener("connection", () => { if (connection.isOver) leave(); });
-  for (const sign of ["focus", "pointerdown", "keydown", "pageshow"]) addEventListener(sign, take);
+  for (const sign of ["focus", "pointerdown", "keydown", "pageshow"]) addEventListener(sign, () => take());
   addEventListener("pagehide", leave);
   take();
+
+  // Others may be gone without a word, as after a crash: whoever rests asks who is left, and takes a free place.
+  setInterval(() => {
+    if (document.hidden || connection.state !== "resting") return;
+    others.clear();
+    tell("asked");
+    setTimeout(() => { if (connection.state === "resting" && others.size < MOST) take(lookedAt); }, 500);
+  }, 5000);
 })();

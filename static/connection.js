@@ -8,6 +8,7 @@
   const SLOWEST = 5000;
   let failures = 0;
   let lastId = "";
+  let first = null; // the request of a new stream: later ones are the extension's own
   let isResting = document.hidden; // has no stream on purpose: the extension rests only what it has once begun
 
   function fail(status) {
@@ -31,6 +32,10 @@
     if (connection.state !== "live" && !connection.isOver) connection.be("live");
   }
 
+  function begin() {
+    if (!first && !isResting) window.htmx?.trigger(stream, "connect");
+  }
+
   function rest() {
     isResting = true;
     connection.be("resting");
@@ -38,8 +43,8 @@
   }
 
   function resume() {
-    connection.heardAt = Date.now();
     if (!isResting || connection.isOver) return;
+    connection.heardAt = connection.outputAt = Date.now(); // what came meanwhile, nobody has counted
     isResting = false;
     connection.be("connecting");
     htmx.trigger(stream, "connect");
@@ -49,6 +54,8 @@
   function watch() {
     connection.count();
     const source = stream._htmx?.sse;
+    const isHanging = connection.state === "connecting" && Date.now() - connection.beganAt > DEAD;
+    if (!source && isHanging) return first?.abort();
     if (!source || isResting || connection.isOver || document.hidden || Date.now() - connection.heardAt < DEAD) return;
     connection.heardAt = Date.now();
     fail();
@@ -63,7 +70,10 @@
   stream.addEventListener("htmx:config:request", ({ detail }) => {
     if (lastId) detail.ctx.request.headers["Last-Event-ID"] = lastId;
   });
-  stream.addEventListener("htmx:before:request", (event) => { if (isResting) event.preventDefault(); });
+  stream.addEventListener("htmx:before:request", (event) => {
+    first = event.detail.ctx.request;
+    if (isResting) event.preventDefault();
+  });
   stream.addEventListener("htmx:before:sse:connection", (event) => {
     if (connection.isOver || (isResting && event.detail.connection.attempt)) return event.preventDefault();
     const { attempt, config } = event.detail.connection;
@@ -99,10 +109,17 @@
     connection.count();
   });
   stream.addEventListener("htmx:sse:close", ({ detail }) => { if (detail.reason !== "message") again(); });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) resume(); });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    connection.heardAt = Date.now();
+    resume();
+  });
   stream.addEventListener("rest", rest); // connection-turns.js knows when
   stream.addEventListener("resume", resume);
   setInterval(watch, 1000);
   addEventListener("online", () => stream._htmx?.sse?.delayCanceller?.());
   connection.be(isResting ? "resting" : "connecting");
+  // What came before the other scripts were there, htmx would put anywhere; and it may begin before them or after.
+  begin();
+  document.addEventListener("htmx:after:process", begin, { once: true });
 })();

@@ -73,11 +73,12 @@ def test_what_is_typed_before_the_scripts_come_is_searched_for(visit, add_runboo
     add_runbook("Early-bird")
     page = visit("alice")
     held: list[Route] = []
-    page.route("**/*.js*", lambda route: held.append(route))
+    page.route("**/*.js*", lambda route: held.append(route) if held is not None else route.continue_())
     page.goto("/runbooks/", wait_until="commit")
     page.get_by_role("searchbox", name="Search runbooks").fill("early-b")
     expect(page.get_by_role("link", name="Hello", exact=True)).to_be_visible()
-    for route in held:
+    held, scripts = None, held
+    for route in scripts:
         route.continue_()
     expect(page.get_by_role("status").filter(has_text="1 runbook with “early-b”")).to_be_visible()
     expect(page.get_by_role("link", name="Hello", exact=True)).to_have_count(0)
@@ -93,6 +94,23 @@ def test_a_page_whose_scripts_do_not_come_says_that_it_is_not_live(visit, add_ru
     )
     expect(line(page, "line 1")).to_be_visible()
     (tmp_path / "stop").touch()
+
+
+def test_a_stream_that_hangs_before_it_begins_is_tried_again(visit, add_runbook, tmp_path):
+    add_runbook("Hanging", requirements=STOP, script=TICKING)
+    page = visit("alice", allowed=FAILING)
+    held: list[Route] = []
+    page.route("**/events/*", lambda route: held.append(route))
+    execute(page, "Hanging", STOP=tmp_path / "stop")
+    expect(connection(page)).to_contain_text(re.compile(r"connecting · for \d+ s"))
+    page.clock.install()
+    page.clock.run_for(20_000)
+    expect(connection(page)).to_contain_text("connection lost")
+    page.unroute("**/events/*")
+    page.clock.run_for(6000)
+    expect(connection(page)).to_have_attribute("data-connection", "live")
+    (tmp_path / "stop").touch()
+    expect(state(page)).to_have_text("succeeded")
 
 
 def test_after_the_browsers_stop_execute_works_again(visit, add_runbook):

@@ -1,12 +1,17 @@
 """Many windows of one browser: each is live while it is looked at, and together they hold up no page."""
 
+import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
-from .pages import TICKING, connection, execute, line, open_runbook
+from tests.processes import until
+
+from .pages import TICKING, connection, execute, line, open_runbook, state
 
 pytestmark = pytest.mark.browser
 
@@ -51,11 +56,40 @@ def test_of_many_windows_those_that_were_looked_at_last_are_live_and_no_page_wai
     assert shown == [f"line {number}" for number in range(1, len(shown) + 1)]
 
 
-def test_a_window_that_is_closed_leaves_its_place(ticking):
-    windows = [ticking, *(another_window(ticking) for _ in range(MOST - 1))]
-    windows[1].close()
-    another_window(ticking)
+def test_a_place_that_is_left_is_taken_by_one_that_rests(ticking):
+    windows = [ticking, *(another_window(ticking) for _ in range(MOST + 1))]
+    for window in windows[:2]:
+        expect(connection(window)).to_have_attribute("data-connection", "resting")
+    windows[-1].close()
+    crash(windows[-2])
+    for window in windows[:-2]:
+        expect(connection(window)).to_have_attribute("data-connection", "live")
+
+
+def crash(page: Page) -> None:
+    """Without a word to the other windows."""
+    with page.expect_event("crash"), contextlib.suppress(Error):
+        page.goto("chrome://crash")
+
+
+def test_when_the_run_ends_the_windows_that_rest_show_it_too(ticking, tmp_path):
+    windows = [ticking, *(another_window(ticking) for _ in range(MOST))]
+    expect(connection(ticking)).to_have_attribute("data-connection", "resting")
+    (tmp_path / "stop").touch()
+    for window in windows:
+        expect(connection(window)).to_contain_text("ended: succeeded")
+        expect(state(window)).to_have_text("succeeded")
+
+
+def test_keys_and_clicks_hide_no_dead_connection(ticking, server):
+    """Each of them takes a turn, which is no word from the server."""
     expect(connection(ticking)).to_have_attribute("data-connection", "live")
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        words = connection(ticking).get_by_text("nothing heard for")
+        until(lambda: ticking.keyboard.press("Shift") or words.is_visible(), seconds=30)
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
 
 
 def test_a_tab_that_was_opened_in_the_background_begins_when_it_is_looked_at(ticking):
