@@ -51,6 +51,12 @@ class Wanted:
     def is_all(self) -> bool:
         return self.has_times and not self.lines
 
+    @property
+    def told(self) -> str:
+        """What the name of a file says of them: two that differ must not have one name."""
+        lines = f"-lines-{self.lines}" if self.lines else ""
+        return lines if self.has_times else f"{lines}-without-times"
+
     @classmethod
     def of(cls, query: str) -> "Wanted":
         """What an address asks for after its `?`; raises Refusal."""
@@ -93,8 +99,8 @@ class LogLines(LogText):
     def more_headers(self) -> list[tuple[bytes, bytes]]:
         if not self.wanted.is_download:
             return []
-        name = f"run-{self.run.pk}" + (f"-lines-{self.wanted.lines}" if self.wanted.lines else "")
-        return [(b"Content-Disposition", f'attachment; filename="{name}.{self.ending}"'.encode())]
+        name = f"run-{self.run.pk}{self.wanted.told}.{self.ending}"
+        return [(b"Content-Disposition", f'attachment; filename="{name}"'.encode())]
 
 
 class LogJson(LogLines):

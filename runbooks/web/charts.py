@@ -23,7 +23,7 @@ FLAT = 2  # of what took no time to speak of, so that it is there at all
 LABEL = 16  # of one line beside the axis
 FEWEST_SLOTS = 20  # so that three runs do not become three blocks
 HUGE = 6  # times the median: beyond this the others would be flat, and a square root shows them all
-STEPS = (1, 2, 5, 10)
+STEPS = (2, 4, 6, 10)  # the half of each stands at the axis too, and there are no 2.5 runs
 
 
 @dataclass(frozen=True)
@@ -206,11 +206,11 @@ def _piece(state: str, slot: tuple[float, float], *, top: float, height: float, 
 
 
 def _rounded_up(value: float) -> float:
-    """The next value that is easy to read at an axis, such as 20 or 500; at least 2, so that its half is whole."""
+    """The next value that is easy to read at an axis, such as 20 or 600; its half is whole, and it is at least 2."""
     power = 1.0
     while power * 10 < value:
         power *= 10
-    return max(2.0, next(step * power for step in STEPS if step * power >= value))
+    return next(step * power for step in STEPS if step * power >= value)
 
 
 def _counted(counts: Mapping[str, float]) -> list[tuple[State, float]]:

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from runbooks.models import Run, State
 from runbooks.templatetags.show import NOTHING, duration, moment
-from runbooks.web.difference import Line, parts
+from runbooks.web.difference import Stretch, folded, parts
 from runbooks.web.printed import printed_head
 
 NOT_KEPT = "***"  # instead of a secret
@@ -55,7 +55,7 @@ class Change:
 
     first: int | None = None
     lines: tuple[str | None, str | None] = (None, None)
-    parts: list[list[Line]] | None = None
+    parts: list[list[Stretch]] | None = None
 
     @property
     def is_same(self) -> bool:
@@ -155,4 +155,4 @@ def _change(a: list[str], b: list[str]) -> Change:
     # Where one has ended the other may have an empty line, which is another thing.
     pairs = enumerate(zip_longest(a, b), 1)
     number, lines = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
-    return Change(number, lines, parts(a, b))
+    return Change(number, lines, folded(parts(a, b)))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
+from itertools import groupby
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,6 +17,7 @@ from runbooks.library import LibraryRunbook
 from runbooks.models import Run
 
 AROUND = 3  # unchanged lines that are shown on either side of a change
+LONGEST = 40  # lines of one kind that are shown; of more the first ones, and the rest folded
 MOST_LINES = 3000  # to compare more of them may take a minute
 
 
@@ -46,6 +48,18 @@ class Line:
         return {"added": "+", "removed": "\N{MINUS SIGN}", "kept": ""}[self.kind]
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Lines that follow one another; folded ones are of one kind."""
+
+    lines: list[Line]
+    is_folded: bool = False
+
+    @property
+    def kind(self) -> str:
+        return self.lines[0].kind
+
+
 @require_safe
 @signed_in
 def difference(request: HttpRequest, pk: int) -> HttpResponse:
@@ -54,7 +68,7 @@ def difference(request: HttpRequest, pk: int) -> HttpResponse:
     found = today(run, file)
     context = {"run": run, "today": found.value}
     if found is Today.CHANGED:
-        context["parts"] = parts(run.source.split("\n"), without_history(file.source).split("\n"))
+        context["parts"] = folded(parts(run.source.split("\n"), without_history(file.source).split("\n")))
     return render(request, "runs/difference.html", context)
 
 
@@ -85,6 +99,23 @@ def parts(old: list[str], new: list[str]) -> list[list[Line]] | None:
     before = [Line(text, number, number) for number, text in enumerate(old[:start], 1)]
     after = [Line(text, len(old) - end + n, len(new) - end + n) for n, text in enumerate(old[len(old) - end :], 1)]
     return _with_what_is_around([*before, *_changes(middle_old, middle_new, start), *after])
+
+
+def folded(parts: list[list[Line]] | None) -> list[list[Stretch]] | None:
+    """The same parts, with long stretches of one kind folded: the few other lines would be too far away to be found."""
+    return None if parts is None else [_stretches(part) for part in parts]
+
+
+def _stretches(part: list[Line]) -> list[Stretch]:
+    found, shown = [], []
+    for _, group in groupby(part, key=lambda line: line.kind):
+        lines = list(group)
+        if len(lines) <= LONGEST:
+            shown += lines
+        else:
+            found += [Stretch([*shown, *lines[:AROUND]]), Stretch(lines[AROUND:], is_folded=True)]
+            shown = []
+    return [*found, Stretch(shown)] if shown else found
 
 
 def _common(old: list[str], new: list[str]) -> int:

@@ -85,15 +85,8 @@ def permission_denied(request: HttpRequest, exception: PermissionDenied) -> Http
 def not_found(request: HttpRequest, exception: Http404) -> HttpResponse:
     # Django's own resolver puts the list of all patterns into its exception: that is not for people.
     ours = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
-    return _page(
-        request,
-        status=404,
-        title="There is nothing here",
-        happened=ours or "No page has this address.",
-        means="It may have been moved, renamed or removed, or you may not see it.",
-        advice="Look for it among the runbooks, or go back to where you came from.",
-        query=_name_in(request.path),
-    )
+    words = {"happened": ours or "No page has this address.", **_where_else(request.path_info, ours)}
+    return _page(request, status=404, title="There is nothing here", **words)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -109,10 +102,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
         advice="Try again, and if it stays, tell whoever looks after this server. They find it in the log by this:",
         reference=correlation.current(),
     )
-
-
-def unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _not_now(request, str(exception), means="Nothing was started. Your values are still there when you go back.")
 
 
 def busy(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -147,6 +136,26 @@ def _who_gives(request: HttpRequest) -> str:
         "Your claims come with your sign-in. Ask whoever looks after accounts at your identity provider for the one "
         "it needs; then sign out, and in again."
     )
+
+
+def _where_else(path: str, happened: str) -> dict[str, str]:
+    """What it means that there is nothing at this address, and where to look: `area` is what the page offers."""
+    area, _, rest = path.strip("/").partition("/")
+    # A runbook's form may be asked for with the values of a run, and that may be what is missing.
+    if area == "runs" or happened.startswith("There is no run #"):
+        return {
+            "area": "runs",
+            "means": "Its number may be mistyped, or it is so old that it has been removed.",
+            "advice": "Look for it among all runs, or go back to where you came from.",
+        }
+    if area == "runbooks" and rest:
+        return {
+            "area": "runbooks",
+            "means": "It may have been moved, renamed or removed.",
+            "advice": "Look for it among the runbooks, or go back to where you came from.",
+            "query": _name_in(path),
+        }
+    return {"means": "The address may be mistyped or out of date.", "advice": "Go back to where you came from."}
 
 
 def _name_in(path: str) -> str:

@@ -23,7 +23,8 @@ class Option:
 class Field:
     """A requirement and what stands in its field; a secret never does.
 
-    `origin` says where the value is from, if not from the runbook; `before` which file it was in an earlier run.
+    `origin` says where the value is from, if not from the runbook; `before` which file it was in an earlier run;
+    `was_given` that a file or a secret came with a form that started nothing, and is wanted once more.
     """
 
     requirement: Requirement
@@ -33,6 +34,7 @@ class Field:
     before: str = ""
     is_remembered: bool = False
     is_provided: bool = False
+    was_given: bool = False
 
     def __post_init__(self) -> None:
         if self.requirement.secret or self.requirement.type == "file":
@@ -79,6 +81,16 @@ class Field:
         """The earlier file's name and size; its hash would say nothing to people here."""
         head, _, rest = self.before.rpartition(", sha256 ")
         return f"{head})" if head else rest
+
+    @property
+    def again(self) -> str:
+        """What to do anew, for a page cannot give it back; what is wrong with it says so already."""
+        if not self.was_given or self.error:
+            return ""
+        if self.kind == "file":
+            return "Choose the file again: nothing was started, and files are not kept."
+        verb = "Type" if self.kind in ("password", "multiline") else "Choose"
+        return f"{verb} it again: nothing was started, and secrets are not kept."
 
     @property
     def is_checked(self) -> bool:

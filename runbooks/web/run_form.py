@@ -56,6 +56,11 @@ class RunForm:
         return of_fields + why + strays + ([Message(self.errors[""])] if "" in self.errors else [])
 
     @property
+    def again(self) -> list[Field]:
+        """The files and secrets that were given in vain: Execute would leave them out without a word."""
+        return [one for one in self.fields if one.again]
+
+    @property
     def reason_error(self) -> str:
         return self.errors.get(forms.REASON, "")
 
@@ -89,9 +94,7 @@ def run_form(
     asked = forms.start_values(request.GET, runbook.runbook) if typed is None else {}
     filling = Filling(asked, earlier, is_again=AGAIN in request.GET)
     fields = [
-        Field(requirement, typed.get(requirement.name, requirement.default), errors.get(requirement.name, ""))
-        if typed is not None
-        else filling.filled(requirement)
+        filling.filled(requirement) if typed is None else _sent_back(request, requirement, typed, errors)
         for requirement in runbook.runbook.requirements
     ]
     return RunForm(
@@ -102,6 +105,18 @@ def run_form(
         earlier=earlier if any(one.is_remembered for one in fields) else None,
         is_again=AGAIN in request.GET,
     )
+
+
+def _sent_back(
+    request: HttpRequest, requirement: Requirement, typed: Mapping[str, str], errors: Mapping[str, str]
+) -> Field:
+    name = requirement.name
+    # A box that is not ticked comes as false, and stands there unticked again.
+    nothing = "false" if requirement.type == "boolean" else ""
+    is_secret = requirement.secret and typed.get(name, nothing) != nothing
+    is_file = requirement.type == "file" and name in request.FILES
+    value, error = typed.get(name, requirement.default), errors.get(name, "")
+    return Field(requirement, value, error, was_given=is_secret or is_file)
 
 
 def _earlier(request: HttpRequest, runbook: LibraryRunbook) -> Run | None:

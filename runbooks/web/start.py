@@ -15,6 +15,7 @@ from runbooks.library import LibraryRunbook
 from runbooks.models import Run
 from runbooks.web import errors, forms
 from runbooks.web.runbook_page import runbook_page
+from runbookweb import database
 
 
 @require_POST
@@ -32,7 +33,7 @@ def start(request: HttpRequest, path: str) -> HttpResponse:
     except control.NotConfirmed:
         wrong = {**control.misfits(runbook, values, files), **_unconfirmed(request, runbook)}
     except (control.Draining, control.NoRoom) as problem:
-        return errors.unavailable(request, problem)
+        return _not_now(request, runbook, values, problem)
     except control.CannotRun as problem:
         wrong = {"": str(problem)}
     except control.KeyReused as problem:
@@ -52,6 +53,17 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     expired = {"": "This form was opened before you signed in. Look at the values once more and press Execute."}
     page = runbook_page(request, runbook, typed=forms.start_values(request.POST, runbook.runbook), errors=expired)
     page.status_code = 403
+    return page
+
+
+def _not_now(
+    request: HttpRequest, runbook: LibraryRunbook, values: Mapping[str, str], problem: Exception
+) -> HttpResponse:
+    """The form as it was sent: browsers do not keep what was typed into it for who goes back."""
+    why = f"{problem} What you typed is still here: press Execute again later."
+    page = runbook_page(request, runbook, typed=values, errors={"": why})
+    page.status_code = 503
+    page.headers["Retry-After"] = database.RETRY_AFTER
     return page
 
 

@@ -71,6 +71,7 @@ def test_a_runbook_with_a_field_of_each_type(visit, check, add_runbook):
     open_runbook(page, "All-fields")
     check(page, "runbook")
     page.get_by_label("TEXT", exact=True).fill("NOT THAT")
+    page.get_by_label("SECRET", exact=True).fill("to be given again")
     page.get_by_role("button", name="Execute").click()
     expect(page.get_by_role("alert").first).to_contain_text("Nothing was started.")
     check(page, "runbook with errors")
@@ -155,9 +156,11 @@ def test_a_run_beside_the_runbook_of_today(visit, check, add_runbook):
     page = visit("alice", "sre")
     number = execute(page, "Changed")
     expect(state(page)).to_have_text("succeeded")
-    file.write_text(file.read_text().replace("echo then", "echo now"))
+    file.write_text(file.read_text().replace("echo then", "\n".join(50 * ["echo now"])))
     page.goto(f"/runs/{number}/difference/")
     check(page, "difference")
+    page.get_by_text("47 more lines only today").click()
+    check(page, "difference unfolded")
 
 
 def test_the_review_for_staff(visit, server, check, monkeypatch):

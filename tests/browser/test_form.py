@@ -168,6 +168,33 @@ def test_the_script_gets_what_was_chosen_picked_and_uploaded(open_form, tmp_path
         expect(line(page, text)).to_be_visible()
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_file_and_a_secret_are_asked_for_again_until_they_are_given(open_form, tmp_path, javascript):
+    options = {"settings": {"confirm": "true"}, "javascript": javascript, "allowed": ["422"]}
+    asking = {"DUMP": "{type: file, required: false}", "API_TOKEN": "{required: false}"}
+    script = 'cat "$DUMP"; echo "${#API_TOKEN} characters"'
+    page = open_form(f"Again-{javascript}".lower(), requirements=asking, script=script, **options)
+    (tmp_path / "dump.sql").write_text("select 1;\n")
+    give = {"DUMP": lambda of: of.set_input_files(tmp_path / "dump.sql"), "API_TOKEN": lambda of: of.fill("hunter2")}
+    for name, giving in give.items():
+        giving(field(page, name))
+    page.get_by_role("button", name="Execute").click()
+    expect(refusal(page)).to_contain_text("Give again: DUMP, API_TOKEN")
+    for name, giving in give.items():
+        refusal(page).get_by_role("link", name=name).click()
+        expect(field(page, name)).to_be_focused()
+        expect(field(page, name)).to_have_accessible_description(re.compile("again: nothing was started"))
+        giving(field(page, name))
+    expect(page.get_by_text("again: nothing was started")).to_have_count(2)
+    expect(page.get_by_text("again: nothing was started").locator("visible=true")).to_have_count(0 if javascript else 2)
+    page.get_by_label("Why do you run this now?").fill("The replica lags")
+    page.get_by_role("button", name="Execute").click()
+    expect(state(page)).to_be_visible()
+    for text in ("select 1;", "7 characters"):
+        page.reload()
+        expect(line(page, text)).to_be_visible()
+
+
 def test_a_group_of_boxes_is_checked_as_one(open_form):
     page = open_form("Boxes", requirements={**EVERY, "HOSTS": "{type: multichoice, choices: [a, b], default: [a]}"})
     with page.expect_response("**/check/"):

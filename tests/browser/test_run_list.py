@@ -101,6 +101,27 @@ def test_two_runs_are_ticked_and_compared(visit, add_runbook):
     expect(page.locator(".difference__line--removed")).to_contain_text("blue")
 
 
+def test_a_long_output_is_folded_in_the_comparison_and_on_paper(visit, add_runbook):
+    add_runbook("Many", script="seq 1 222")
+    add_runbook("Few", script="echo one; echo two")
+    page = visit("alice")
+    a, b = ended(page, "Many"), ended(page, "Few")
+    page.goto(f"/runs/compare/?a={a}&b={b}")
+    last, more = page.get_by_role("cell", name="222", exact=True).last, page.get_by_text(f"219 more lines only in #{a}")
+    expect(page.get_by_role("cell", name="two", exact=True)).to_be_visible()
+    assert page.get_by_role("region", name="Lines that differ").last.bounding_box()["height"] < 400
+    expect(last).to_be_hidden()
+    page.emulate_media(media="print")
+    expect(more).to_be_visible()
+    page.emulate_media(media="screen")
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(last).to_be_visible()
+    page.emulate_media(media="print")
+    expect(last).to_be_visible()
+    expect(more).to_be_hidden()
+
+
 def test_a_text_in_the_output_is_found_and_leads_to_its_line(visit, add_runbook):
     add_runbook("Talks", script="seq 1 50; echo a rare word; seq 1 50")
     page = visit("alice")

@@ -122,6 +122,19 @@ def test_without_javascript_a_note_is_a_form(visit, add_runbook):
     expect(page.locator(".note__text")).to_have_text("Plain.")
 
 
+def test_each_form_of_the_log_is_downloaded_under_a_name_of_its_own(visit):
+    page = visit("alice")
+    number = execute(page, "Hello")
+    expect(state(page)).to_have_text("succeeded")
+    for ending in ("txt", "json"):
+        for words, name in (("with", ""), ("without", "-without-times")):
+            page.get_by_role("button", name="Download").click()
+            with page.expect_download() as begun:
+                page.get_by_role("link", name=f"{ending.replace('txt', 'text')} {words} times").click()
+            assert begun.value.suggested_filename == f"run-{number}{name}.{ending}"
+            page.keyboard.press("Escape")
+
+
 def test_a_kept_file_is_downloaded_under_its_name(visit, add_runbook):
     add_runbook("Keeping", script=REPORT, files="Output: [out]")
     page = visit("alice")

@@ -87,6 +87,15 @@ def test_columns_are_stacked_by_state_and_told_as_a_table():
     assert '<td class="table__number">8</td>' in chart
 
 
+@pytest.mark.parametrize(
+    ("most", "ticks"),
+    [(1, ["2", "1"]), (3, ["4", "2"]), (5, ["6", "3"]), (9, ["10", "5"]), (41, ["60", "30"]), (101, ["200", "100"])],
+)
+def test_the_axis_of_a_chart_of_counts_has_whole_numbers(most, ticks):
+    chart = bars([Bar("Mon", {"succeeded": most})], id="days")
+    assert re.findall(r'class="chart__label[^>]*>([^<]+)<', chart) == ticks
+
+
 def test_a_chart_of_nothing_is_one_all_the_same():
     assert "<svg" in bars([], id="days")
     assert "<table" in ranking([], heads=("Runbook", "Runs"))

@@ -95,6 +95,16 @@ def test_outputs_with_nothing_in_common_show_where_they_part(alice_client, ended
     assert f"/runs/{b.pk}/?line=2#L2" in page
 
 
+def test_what_only_one_run_has_printed_at_length_is_folded(alice_client, ended):
+    a, b = ended(*(f"line {number}" for number in range(1222))), ended("five", "more", "lines")
+    page = page_of(alice_client, a, b)
+    assert f"1,219 more lines only in #{a.pk}</summary>" in page
+    assert page.count("<details") == 1
+    fold = page.partition("<details")[2].partition("</details>")[0]
+    assert "line 1221</td>" in fold
+    assert "five" not in fold
+
+
 def test_a_run_that_printed_nothing_is_named(alice_client, ended):
     silent = ended()
     assert f"#{silent.pk} printed nothing." in page_of(alice_client, silent, ended("one"))

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from runbooks.web.difference import MOST_LINES, parts
+from runbooks.web.difference import AROUND, MOST_LINES, folded, parts
 
 LINES = [f"line {number}" for number in range(1, 31)]
 
@@ -99,3 +99,27 @@ def test_a_page_of_too_many_changes_says_so(alice_client, run, library, a_runboo
     library.add("restart.md", a_runbook(script="\n".join(f"echo {number}" for number in range(MOST_LINES + 1))))
     page = alice_client.get(f"/runs/{run.pk}/difference/").content.decode()
     assert "Too much has changed to be compared line by line." in page
+
+
+def test_a_long_stretch_of_one_kind_is_folded_but_for_its_first_lines():
+    then, now = ["same", *LINES, *LINES], ["same", *(f"other {number}" for number in range(5))]
+    [part] = folded(parts(then, now))
+    assert [(len(stretch.lines), stretch.is_folded) for stretch in part] == [
+        (1 + AROUND, False),
+        (57, True),
+        (5, False),
+    ]
+    assert [line for stretch in part for line in stretch.lines] == parts(then, now)[0]
+
+
+def test_a_stretch_that_is_not_long_is_not_folded():
+    [part] = folded(parts(["same"], ["same", *LINES, *LINES[:10]]))
+    assert [(len(stretch.lines), stretch.is_folded) for stretch in part] == [(41, False)]
+    assert folded(None) is None
+
+
+def test_a_runbook_that_has_grown_by_much_is_shown_folded(alice_client, run, library, a_runbook):
+    library.add("restart.md", a_runbook(script="\n".join(["echo 1", *(f"echo {n}" for n in range(7, 100)), "echo 2"])))
+    page = alice_client.get(f"/runs/{run.pk}/difference/").text
+    assert "90 more lines only today</summary>" in page
+    assert page.count("<details") == 1

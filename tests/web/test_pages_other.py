@@ -55,14 +55,32 @@ def test_an_unknown_address_is_answered_in_words(db, client):
 
 
 def test_what_is_missing_can_be_searched_for(alice_client, library):
-    answer = alice_client.get("/runbooks/db/restart-replica.md/")
+    answer = alice_client.get("/runbooks/db/restart-replica.md/?run=7")
     assert answer.status_code == 404
     assert "There is no runbook db/restart-replica.md." in text_of(answer)
     assert 'type="search" name="q" value="restart replica"' in text_of(answer)
 
 
-def test_a_stranger_is_offered_no_search(db, client):
-    assert 'type="search"' not in text_of(client.get("/nowhere/"))
+@pytest.mark.parametrize("address", ["/runs/999/", "/runs/compare/?a=999&b=998", "/runbooks/restart.md/?run=999"])
+def test_a_run_that_is_missing_is_looked_for_among_runs(alice_client, library, a_runbook, address):
+    library.add("restart.md", a_runbook())
+    page = text_of(alice_client.get(address))
+    assert "There is no run #999" in page
+    assert page.count("may not see it") == 1
+    assert '<a class="button button--main" href="/runs/">All runs</a>' in page
+    assert 'type="search"' not in page
+
+
+def test_no_other_address_is_searched_for_as_a_runbook(alice_client):
+    page = text_of(alice_client.get("/nowhere/7/"))
+    assert "The address may be mistyped" in page
+    assert "All runs" not in page
+    assert 'type="search"' not in page
+
+
+@pytest.mark.parametrize("address", ["/nowhere/", "/runbooks/nowhere/else"])
+def test_a_stranger_is_offered_no_search(db, client, address):
+    assert 'type="search"' not in text_of(client.get(address))
 
 
 @pytest.mark.parametrize("address", ["/logout/", "/runbooks/a.md/runs/", "/runs/1/cancellation/"])

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from runbooks.models import Run, State
+from runbookweb import database, drain
 
 START = "/runbooks/restart.md/runs/"
 REASON = "runbookweb.reason"
@@ -144,6 +145,17 @@ def test_a_form_from_before_a_sign_in_starts_nothing_and_keeps_what_was_typed(al
     assert "opened before you signed in" in text_of(answer)
     assert "hunter2" not in text_of(answer)
     assert not Run.objects.exists()
+
+
+def test_who_cannot_start_it_now_finds_the_form_as_it_was_sent(alice_client, library, a_runbook):
+    library.add("restart.md", a_runbook(requirements={"HOST": "The host", "API_TOKEN": "A token"}))
+    drain.begin()
+    answer = alice_client.post(START, {"HOST": "db1", "API_TOKEN": "hunter2"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, database.RETRY_AFTER)
+    assert drain.SENTENCE in text_of(answer)
+    assert 'value="db1"' in text_of(answer)
+    assert 'Give again: <a href="#field-API_TOKEN">' in text_of(answer)
+    assert "hunter2" not in text_of(answer)
 
 
 @pytest.mark.parametrize("path", ["nothing.md", "../restart.md", "restart"])

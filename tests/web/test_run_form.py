@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from runbooks.models import Run, State
 from runbooks.web import run_form
@@ -235,3 +236,49 @@ def test_a_runbook_that_asks_why_asks_each_time_anew(alice_client, earlier, runb
     page = page_of(alice_client)
     assert "Why do you run this now?" in page
     assert "the disk was full" not in page
+
+
+GIVEN = {"DUMP": "{type: file, required: false}", "API_TOKEN": "{required: false}", "COUNT": "{type: number}"}
+
+
+def given(**values: object) -> dict[str, object]:
+    return {"DUMP": SimpleUploadedFile("a.sql", b"select 1;"), "API_TOKEN": "hunter2", "COUNT": "many", **values}
+
+
+def test_a_file_and_a_secret_that_were_given_in_vain_are_asked_for_again(alice_client, runbook):
+    runbook(GIVEN)
+    page = alice_client.post(f"{PAGE}runs/", given()).text
+    assert '<li>Give again: <a href="#field-DUMP">DUMP</a>, <a href="#field-API_TOKEN">API_TOKEN</a></li>' in page
+    for name, words in (("DUMP", "Choose the file again: nothing was"), ("API_TOKEN", "Type it again: nothing was")):
+        hint = re.search(rf'id="field-{name}-hint">(.*?)</p>', page, re.DOTALL)[1]
+        assert words in hint
+        assert f'aria-describedby="field-{name}-hint ' in page
+    assert "hunter2" not in page
+
+
+@pytest.mark.parametrize("secret", ["multiline", "choice", "boolean"])
+def test_a_secret_of_any_kind_is_asked_for_again(alice_client, runbook, secret):
+    options = {"choice": ", choices: [true, maybe]"}.get(secret, "")
+    runbook({"KEY": f"{{type: {secret}, required: false{options}}}", "COUNT": "{type: number}"})
+    page = alice_client.post(f"{PAGE}runs/", {"KEY": "true", "COUNT": "many"}).text
+    assert "it again: nothing was started, and secrets are not kept." in page
+
+
+def test_what_was_not_given_or_is_wrong_is_not_asked_for_again(alice_client, runbook):
+    runbook(GIVEN | {"API_TOKEN": "{pattern: '[0-9]+'}", "FORCE_TOKEN": "{type: boolean}"})
+    form = {"API_TOKEN": "hunter2", "COUNT": "3", "FORCE_TOKEN": "false"}
+    page = alice_client.post(f"{PAGE}runs/", form).text
+    assert '<a href="#field-API_TOKEN">API_TOKEN</a>: ' in page
+    assert "again: nothing was started" not in page
+    assert "Give again" not in page
+    assert "again: nothing was started" not in page_of(alice_client, "?API_TOKEN=1")
+
+
+def test_a_form_that_has_expired_asks_again_too(alice_client, runbook):
+    runbook(GIVEN)
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = alice_client.cookies
+    answer = strict.post(f"{PAGE}runs/", given(COUNT="3", csrfmiddlewaretoken="stale"))
+    assert answer.status_code == 403
+    assert "Give again: " in answer.text
+    assert "Choose the file again: nothing was started, and files are not kept." in answer.text

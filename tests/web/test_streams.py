@@ -206,7 +206,15 @@ class TestDownloads:
 
     @pytest.mark.parametrize(
         ("address", "name"),
-        [("log.txt?download=1", ".txt"), ("log.json?download=1&lines=2-3", "-lines-2-3.json"), ("log.txt", None)],
+        [
+            ("log.txt?download=1", ".txt"),
+            ("log.txt?times=none&download=1", "-without-times.txt"),
+            ("log.json?download=1", ".json"),
+            ("log.json?times=none&download=1", "-without-times.json"),
+            ("log.json?download=1&lines=2-3", "-lines-2-3.json"),
+            ("log.txt?download=1&lines=2-3&times=none", "-lines-2-3-without-times.txt"),
+            ("log.txt", None),
+        ],
     )
     def test_a_file_that_is_kept_has_the_run_s_name(self, alice, printed, address, name):
         number = printed.split("/")[2]
