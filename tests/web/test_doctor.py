@@ -73,7 +73,7 @@ def test_a_silence_lasts_as_long_as_was_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "moments"), [(60, [0, 10, 20, 30, 40, 50, 60]), (10, [0, 10]), (15, [0, 10, 15]), (3, [0, 3])]
+    ("seconds", "moments"), [(60, [*range(0, 61, 5)]), (10, [0, 5, 10]), (12, [0, 5, 10, 12]), (3, [0, 3])]
 )
 def test_pings_come_as_on_a_page_and_at_the_end(seconds, moments):
     assert doctor._moments("pings", seconds) == moments

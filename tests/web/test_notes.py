@@ -68,7 +68,7 @@ def test_what_was_typed_and_is_too_long_is_not_lost(alice_client, a_run, headers
     assert (answer.status_code, Run.objects.get().note) == (422, "")
     assert "A note has at most 2000 characters, and this one 2699. Shorten it, then save it." in page
     assert "too long too long" in page
-    assert '<details class="note__change" open>' in page
+    assert '<details class="note__change" data-focus="note-text" open>' in page
 
 
 def test_a_note_with_a_nul_is_refused_in_words(alice_client, a_run):
