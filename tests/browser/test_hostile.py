@@ -27,7 +27,10 @@ TERMINAL = (
     b"event: done\n"
 )
 # No element in the log is of another kind than those that a log line consists of.
-FOREIGN = "script, img, iframe, form, [onerror], [hx-get], [style], a:not([href^='#L'], [href$='/log.txt'], .log__edge)"
+FOREIGN = (
+    "script, img, iframe, form, [onerror], [hx-get], [style]:not(.log__chunk), "
+    "a:not([href^='#L'], [href$='/log.txt'], .log__edge)"
+)
 HOSTILE = TERMINAL + b"".join(text.encode() + b"\n" for text in MARKUP)
 SCRIPT = f"""\
 import hashlib, os, sys, time
