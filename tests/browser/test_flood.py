@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from .pages import execute, line, lines, state
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.alone]
 
 SCRIPT = """\
 import os, sys, time

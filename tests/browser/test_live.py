@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from .pages import execute, line, open_runbook, state
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.alone]
 
 TICKS = """\
 sleep 1
