@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
+from tests.processes import until
+
 from .pages import TICKING, cancel, connection, execute, line, open_runbook, state
 
 pytestmark = pytest.mark.browser
@@ -92,7 +94,7 @@ def test_a_page_whose_scripts_do_not_come_says_that_it_is_not_live(visit, add_ru
     expect(connection(page)).to_contain_text(
         "as of when this page was opened: reload it to see more", use_inner_text=True
     )
-    expect(line(page, "line 1")).to_be_visible()
+    until(lambda: page.reload() and line(page, "line 1").is_visible())
     (tmp_path / "stop").touch()
 
 

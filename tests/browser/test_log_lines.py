@@ -27,6 +27,7 @@ def log(visit, add_runbook) -> Page:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     execute(page, "Lines")
     expect(state(page)).to_have_text("succeeded")
+    expect(line(page, "line 3000")).to_be_in_viewport()
     return page
 
 
